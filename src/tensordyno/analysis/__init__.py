@@ -1,0 +1,1 @@
+"""Numbers: pure functions from facts to tables."""

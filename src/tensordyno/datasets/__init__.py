@@ -1,0 +1,1 @@
+"""Catalogue of datasets: one file each."""

@@ -1,0 +1,1 @@
+"""Catalogue of engines: one file each."""

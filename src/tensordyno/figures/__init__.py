@@ -1,0 +1,1 @@
+"""Catalogue of figures: one file each."""

@@ -1,0 +1,1 @@
+"""Catalogue of networks: one file a family."""

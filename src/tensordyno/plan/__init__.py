@@ -1,0 +1,1 @@
+"""Which trials a spec makes on this machine."""

@@ -1,0 +1,1 @@
+"""Facts: all that crosses a process or a disk."""

@@ -1,0 +1,41 @@
+"""A network's facts: what goes in, what comes out, what it costs, where its weights came from."""
+
+from tensordyno.records.base import Record
+from tensordyno.vocabulary import WeightsKind
+
+
+class Preprocessing(Record, frozen=True, kw_only=True):
+    """How an image becomes an input; always stored with the model, never assumed.
+
+    Pixels are scaled to 0..1, then (pixel - mean) / std for each channel, in the given channel order.
+    """
+
+    resize: int | None = None  # shorter side in pixels before the crop; None: resize to the input exactly
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    channels: str = "rgb"  # rgb, bgr or grey
+
+
+class ModelCard(Record, frozen=True, kw_only=True):
+    """What is known of a network before it is built (a literal in its family's file)."""
+
+    name: str
+    input_shape: tuple[int, int, int] = (3, 224, 224)  # channels, height, width
+    classes: int = 1000
+    dataset: str = "synthetic"  # what it runs on when nothing else is said
+    preprocessing: Preprocessing = Preprocessing()
+    weights: str | None = None  # packaged weights file
+
+
+class ModelFacts(Record, frozen=True, kw_only=True):
+    """A prepared network. `macs` counts multiply-accumulates of one image."""
+
+    name: str
+    input_shape: tuple[int, int, int]
+    classes: int
+    parameters: int
+    macs: int
+    weights: WeightsKind
+    weights_hash: str
+    preprocessing: Preprocessing
+    source: str = ""  # file or package it came from

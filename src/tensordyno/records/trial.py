@@ -1,0 +1,75 @@
+"""What one trial is asked to do: one build of one network, measured at one boundary."""
+
+from typing import Any
+
+import msgspec
+
+from tensordyno.records.base import Record
+from tensordyno.vocabulary import Boundary, Precision, Task
+
+
+class Measurement(Record, frozen=True, kw_only=True):
+    """How long and how surely to measure. All durations in seconds."""
+
+    min_seconds: float = 2.0  # measured time before the stopping rule may end a trial
+    max_seconds: float = 30.0  # total time in the measuring phase, warm-up and repeats included
+    target_half_width: float = 0.01  # of the 95 % interval of throughput, relative
+    burst_seconds: float = 0.4  # one uninterrupted stretch between two spin probes
+    warmup_seconds: float = 0.5  # least warm-up; it goes on until the window medians settle
+    max_probe_loss: float = 0.06  # a burst whose spin probe lost more is repeated
+    clock: str = "real"  # "fake": the null engine on a clock that moves only when told
+
+
+class EngineChoice(Record, frozen=True, kw_only=True):
+    """An engine with its options, and the interpreter of its own environment if it has one."""
+
+    name: str
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    python: str | None = None  # path of a Python interpreter; None: the one that runs dyno
+
+    @property
+    def label(self) -> str:
+        """The name a reader sees: 'openvino(hint=throughput)'."""
+        if not self.options:
+            return self.name
+        inside = ",".join(f"{k}={v}" for k, v in sorted(self.options.items()))
+        return f"{self.name}({inside})"
+
+
+class Trial(Record, frozen=True, kw_only=True):
+    """One build of one network, measured at one boundary; the unit of failure and of resuming."""
+
+    id: str  # readable and unique within a plan; names the files of the trial
+    task: Task = Task.INFERENCE
+    model: str  # resnet50, torchvision:resnet50, path/to/file.onnx, package.module:function
+    engine: EngineChoice
+    precision: Precision
+    batch_size: int
+    boundary: Boundary = Boundary.HOST
+    device: str = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    dataset: str = "synthetic"  # synthetic, fashion, a folder, or an .npz file
+    weights: str | None = None  # checkpoint file; None: packaged if the network has some, else random
+    seed: int = 0
+    threads: int | None = None  # None: every core this process may use
+    allocator: str = "default"  # or "keep": glibc told to keep freed memory (see METHOD.md)
+    verify_images: int = 32  # compared with the strict FP32 reference
+    accuracy_images: int = 2000  # most labelled images used for top-1 and top-5
+    skip_unreadable: bool = False
+    measurement: Measurement = Measurement()
+    group: str = ""  # trials of one group are interleaved in rounds
+
+
+class Skip(Record, frozen=True, kw_only=True):
+    """A combination that was asked for and planned away, with the reason a reader sees."""
+
+    trial: Trial
+    reason: str
+
+
+class Plan(Record, frozen=True, kw_only=True):
+    """Everything a run will do, in order, and everything it will not do, with reasons."""
+
+    trials: tuple[Trial, ...]
+    skips: tuple[Skip, ...] = ()

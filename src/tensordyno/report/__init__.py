@@ -1,0 +1,1 @@
+"""Words: the page, the tables, the files a reader opens."""

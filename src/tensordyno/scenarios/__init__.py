@@ -1,0 +1,1 @@
+"""Catalogue of scenarios: what a worker does with a built network."""

@@ -1,0 +1,1 @@
+"""What is asked: the YAML file and its schema."""

@@ -1,0 +1,144 @@
+"""Reads a run folder back: facts only, no numbers derived."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tensordyno.errors import StoreError
+from tensordyno.records.base import Record
+from tensordyno.records.machine import RunFooter, RunHeader
+from tensordyno.records.outcome import Outcome
+from tensordyno.records.reading import (
+    Channel,
+    ChannelSet,
+    Overhead,
+    Reading,
+    SamplerFacts,
+    Unavailable,
+)
+from tensordyno.records.trial import Plan, Skip
+from tensordyno.records.wire import decode_line
+from tensordyno.store.layout import RunFolder
+
+FloatArray = NDArray[np.float64]
+T = TypeVar("T", bound=Record)
+
+
+@dataclass(frozen=True)
+class Series:
+    """The readings of one channel: times on the monotonic clock in seconds, values in its unit."""
+
+    channel: Channel
+    times_s: FloatArray
+    values: FloatArray  # NaN where a value could not be read
+
+
+@dataclass
+class Run:
+    """A run as it lies on disk. `outcomes` holds the last attempt of each trial, in plan order."""
+
+    folder: RunFolder
+    header: RunHeader
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = ()
+    skips: tuple[Skip, ...] = ()
+    sampler: SamplerFacts | None = None
+    overhead: Overhead | None = None
+    footer: RunFooter | None = None
+    truncated: bool = False  # the last line was cut short by a crash
+    unavailable: tuple[Unavailable, ...] = field(default=())
+
+    def latencies_s(self, trial_id: str) -> FloatArray:
+        """Latency of every batch of a trial in seconds, contended bursts included; empty if none."""
+        path = self.folder.sample_file(trial_id)
+        if not path.exists():
+            return np.empty(0)
+        try:
+            samples: FloatArray = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as wrong:
+            raise StoreError("broken-samples", f"{path}: {wrong}.") from wrong
+        return samples
+
+    @cached_property
+    def series(self) -> tuple[Series, ...]:
+        """Telemetry, one series a channel, sources in alphabetical order."""
+        files = sorted(self.folder.readings.glob("*.jsonl"))
+        return tuple(series for path in files for series in _read_series(path))
+
+
+def read_run(root: Path) -> Run:
+    """The run stored in a folder.
+
+    Raises StoreError when the folder holds no run, when a line is broken (except the last, which a
+    crash may cut), or when a newer Tensordyno wrote it.
+    """
+    folder = RunFolder(root)
+    if not folder.records.exists():
+        raise StoreError("no-run", f"{root} holds no run (no records.jsonl).", "Type: dyno ls")
+    records, truncated = _read_lines(folder.records)
+    headers = [r for r in records if isinstance(r, RunHeader)]
+    if not headers:
+        raise StoreError("no-run", f"{folder.records} has no header.")
+    plan = _read_plan(folder)
+    outcomes = {r.trial.id: r for r in records if isinstance(r, Outcome)}
+    order = {trial.id: i for i, trial in enumerate(plan.trials)}
+    sensors = _read_unavailable(folder)
+    return Run(
+        folder=folder,
+        header=headers[0],
+        plan=plan,
+        outcomes=tuple(sorted(outcomes.values(), key=lambda o: order.get(o.trial.id, len(order)))),
+        skips=plan.skips,
+        sampler=_last(records, SamplerFacts),
+        overhead=_last(records, Overhead),
+        footer=_last(records, RunFooter),
+        truncated=truncated,
+        unavailable=sensors,
+    )
+
+
+def _last(records: list[Record], kind: type[T]) -> T | None:
+    return next((r for r in reversed(records) if isinstance(r, kind)), None)
+
+
+def _read_lines(path: Path) -> tuple[list[Record], bool]:
+    """All records of a file, and whether its last line was cut."""
+    lines = path.read_bytes().split(b"\n")
+    truncated = bool(lines[-1])  # a whole file ends with a newline
+    whole = [(n, line) for n, line in enumerate(lines[:-1], start=1) if line]
+    return [decode_line(line, f"{path}:{n}") for n, line in whole], truncated
+
+
+def _read_plan(folder: RunFolder) -> Plan:
+    try:
+        return msgspec.json.decode(folder.plan.read_bytes(), type=Plan)
+    except (OSError, msgspec.DecodeError) as wrong:
+        raise StoreError("broken-record", f"{folder.plan}: {wrong}.") from wrong
+
+
+def _read_unavailable(folder: RunFolder) -> tuple[Unavailable, ...]:
+    found = []
+    for path in sorted(folder.readings.glob("*.jsonl")):
+        found += [r for r in _read_lines(path)[0] if isinstance(r, Unavailable)]
+    return tuple(found)
+
+
+def _read_series(path: Path) -> Iterator[Series]:
+    times: dict[Channel, list[float]] = {}
+    values: dict[Channel, list[float]] = {}
+    current: tuple[Channel, ...] = ()
+    for record in _read_lines(path)[0]:
+        if isinstance(record, ChannelSet):
+            current = record.channels
+        elif isinstance(record, Reading):
+            for channel, value in zip(current, record.values, strict=True):
+                times.setdefault(channel, []).append(record.t_s)
+                values.setdefault(channel, []).append(np.nan if value is None else value)
+    for channel, at in times.items():
+        yield Series(channel, np.array(at), np.array(values[channel]))

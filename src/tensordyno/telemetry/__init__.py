@@ -1,0 +1,1 @@
+"""Catalogue of sensors: one file a source."""

@@ -1,0 +1,1 @@
+"""Instruments: the timed loop, the stopping rule, the spin probe."""

@@ -1,0 +1,1 @@
+"""The child: receipt, build, verify, measure."""
