@@ -1,20 +1,27 @@
 """One trial's numbers, derived from its facts: the flat row that tables, figures and scripts read."""
 
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensordyno.analysis.energy import Energy, Meters
+from tensordyno.analysis.order_statistics import percentiles
+from tensordyno.analysis.proportions import wilson
+from tensordyno.analysis.ratio import is_kept
+from tensordyno.errors import StoreError
 from tensordyno.records.base import Record
+from tensordyno.records.burst import Burst
+from tensordyno.records.outcome import Outcome
+from tensordyno.records.trial import Skip, Trial
+from tensordyno.store.reader import Run
+from tensordyno.timing.intervals import Interval, throughput_interval
 from tensordyno.vocabulary import Verdict
 
+__all__ = ["Interval", "Score", "kept_bursts", "score", "scores"]
 
-class Interval(Record, frozen=True, kw_only=True):
-    """A value with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def half_width(self) -> float:
-        """Relative half-width."""
-        return (self.high - self.low) / 2 / abs(self.value) if self.value else 0.0
+FloatArray = NDArray[np.float64]
 
 
 class Score(Record, frozen=True, kw_only=True):
@@ -36,18 +43,20 @@ class Score(Record, frozen=True, kw_only=True):
     reason: str = ""
     slug: str = ""
     weights: str = ""  # random, packaged, checkpoint, embedded
-    images_per_s: Interval | None = None
+    images_per_s: Interval | None = None  # bare value, no interval, with fewer than 3 kept bursts
     latency_p50_s: Interval | None = None
     latency_p90_s: Interval | None = None
     latency_p99_s: Interval | None = None  # None when there are too few samples to claim it
     latency_mean_s: float | None = None
     latency_worst_s: float | None = None
     batches: int = 0  # kept
+    measured_s: float = 0.0  # kept
     contended_bursts: int = 0  # repeated and left out
     bursts: int = 0  # kept
     top1: Interval | None = None
     top5: Interval | None = None
     accuracy_images: int = 0
+    verified: bool | None = None  # against the strict FP32 reference; None when it never came to that
     sqnr_db: float | None = None
     cosine: float | None = None
     top1_agreement: float | None = None
@@ -60,9 +69,149 @@ class Score(Record, frozen=True, kw_only=True):
     gmacs: float | None = None  # of one image
     parameters: int | None = None
     joules_per_image: float | None = None
-    energy_method: str = "unavailable"  # or counter, integral
+    energy_method: str = "unavailable"  # counter, integral, or "unavailable: reason"
     power_w: float | None = None
     threads: int | None = None
+    allocator: str = "default"
     engine_version: str = ""
     choices: str = ""  # layout, streams: what the engine decided
     group: str = ""
+
+
+def kept_bursts(outcome: Outcome) -> tuple[Burst, ...]:
+    """The bursts every number is made of: uncontended, with at least one batch."""
+    return tuple(b for b in outcome.bursts if is_kept(b))
+
+
+def score(outcome: Outcome, latencies_s: FloatArray, energy: Energy | None = None) -> Score:
+    """One trial's numbers from its outcome and its sample file (seconds, burst after burst).
+
+    Raises StoreError when the file holds another number of latencies than the bursts.
+    """
+    bursts = kept_bursts(outcome)
+    return Score(
+        **_identity(outcome.trial),
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        slug=outcome.slug,
+        images_per_s=throughput_interval([b.images for b in bursts], [b.duration_s for b in bursts]),
+        batches=sum(b.batches for b in bursts),
+        measured_s=math.fsum(b.duration_s for b in bursts),
+        contended_bursts=sum(b.contended for b in outcome.bursts),
+        bursts=len(bursts),
+        **_latencies(_kept_latencies(outcome, latencies_s)),
+        **_accuracy(outcome),
+        **_build(outcome),
+        **_energy(energy),
+    )
+
+
+def scores(run: Run) -> tuple[Score, ...]:
+    """Every trial of a run in plan order, then the combinations that were planned away.
+
+    Raises StoreError for a sample file that is broken or does not fit its bursts.
+    """
+    meters = Meters(run.series, run.unavailable)
+    rows = [
+        score(outcome, run.latencies_s(outcome.trial.id), meters.energy(outcome.trial, kept_bursts(outcome)))
+        for outcome in run.outcomes
+    ]
+    return (*rows, *(_skipped(skip) for skip in run.skips))
+
+
+def _skipped(skip: Skip) -> Score:
+    return Score(**_identity(skip.trial), verdict=Verdict.SKIPPED, reason=skip.reason)
+
+
+def _identity(trial: Trial) -> dict[str, Any]:
+    return {
+        "trial": trial.id,
+        "task": trial.task.value,
+        "model": trial.model,
+        "engine": trial.engine.label,
+        "engine_name": trial.engine.name,
+        "precision": trial.precision.value,
+        "batch_size": trial.batch_size,
+        "devices": trial.devices,
+        "nodes": trial.nodes,
+        "boundary": trial.boundary.value,
+        "device": trial.device,
+        "dataset": trial.dataset,
+        "allocator": trial.allocator,
+        "group": trial.group,
+    }
+
+
+def _kept_latencies(outcome: Outcome, latencies_s: FloatArray) -> FloatArray:
+    """Latencies of the kept bursts; the file holds those of the contended ones too.
+
+    Without bursts the file, if there is one, is an earlier attempt's.
+    """
+    counts = [b.batches for b in outcome.bursts]
+    if not counts:
+        return np.empty(0)
+    if sum(counts) != len(latencies_s):
+        raise StoreError(
+            "broken-samples",
+            f"Trial {outcome.trial.id}: {len(latencies_s)} latencies are stored, its bursts "
+            f"ran {sum(counts)} batches.",
+            "Restore samples/ from a copy, or measure the trial again in a new run.",
+        )
+    if not any(b.contended for b in outcome.bursts):
+        return latencies_s
+    kept: FloatArray = latencies_s[np.repeat([not b.contended for b in outcome.bursts], counts)]
+    return kept
+
+
+def _latencies(latencies_s: FloatArray) -> dict[str, Any]:
+    if not len(latencies_s):
+        return {}
+    p50, p90, p99 = percentiles(latencies_s, (50, 90, 99))
+    return {
+        "latency_p50_s": p50,
+        "latency_p90_s": p90,
+        "latency_p99_s": p99,
+        "latency_mean_s": float(latencies_s.mean()),
+        "latency_worst_s": float(latencies_s.max()),
+    }
+
+
+def _accuracy(outcome: Outcome) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if outcome.accuracy:
+        images = outcome.accuracy.images
+        found["top1"] = wilson(outcome.accuracy.top1_correct, images)
+        found["top5"] = wilson(outcome.accuracy.top5_correct, images)
+        found["accuracy_images"] = images
+    if outcome.verification:
+        found["verified"] = outcome.verification.passed
+        found["sqnr_db"] = outcome.verification.sqnr_db
+        found["cosine"] = outcome.verification.cosine
+        found["top1_agreement"] = outcome.verification.top1_agreement
+    return found
+
+
+def _build(outcome: Outcome) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if model := outcome.model:
+        found |= {"weights": model.weights.value, "parameters": model.parameters, "gmacs": model.macs / 1e9}
+    if receipt := outcome.receipt:
+        found |= {"engine_version": receipt.version, "threads": receipt.threads}
+    if outcome.process and found.get("threads") is None:
+        found["threads"] = outcome.process.threads
+    if built := outcome.built:
+        times = ("time_to_first_inference_s", "import_s", "load_s", "compile_s", "first_inference_s")
+        found |= {name: getattr(built, name) for name in times}
+        found["peak_rss_bytes"] = built.peak_rss_bytes or None
+        found["choices"] = ", ".join(f"{k}={v}" for k, v in sorted(built.choices.items()))
+    return found
+
+
+def _energy(energy: Energy | None) -> dict[str, Any]:
+    if energy is None:
+        return {}
+    return {
+        "joules_per_image": energy.joules_per_image,
+        "power_w": energy.power_w,
+        "energy_method": energy.method,
+    }

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from tensordyno.catalogue import Catalogue
 from tensordyno.records.model import Preprocessing
 
-DATASETS = Catalogue("datasets", "dataset", besides=frozenset({"preprocess"}))
+DATASETS = Catalogue(
+    "datasets", "dataset", besides=frozenset({"folder_index", "in_memory", "labels", "pixels", "preprocess"})
+)
 
 FloatArray = NDArray[np.float32]
 LabelArray = NDArray[np.int64]
@@ -50,8 +52,11 @@ class Dataset(ABC):
         """
 
     @abstractmethod
-    def content_hash(self) -> str:
-        """SHA-256 (16 hex digits) over the images and labels it would deliver."""
+    def content_hash(self, limit: int | None = None) -> str:
+        """SHA-256 (16 hex digits) over the first `limit` images and labels as they are stored; None: all.
+
+        Preprocessing is no part of it.
+        """
 
     @property
     def unreadable(self) -> tuple[str, ...]:
@@ -69,19 +74,24 @@ class DataRequest:
     split: str = "test"  # "test" or "calibration" where a dataset has both
 
 
+def member_of(name: str) -> str:
+    """The catalogue member that opens a dataset of this name; possibly one that does not exist.
+
+    A member's own name wins over a folder of that name: `./fashion` reaches the folder.
+    """
+    path = Path(name).expanduser()
+    if name in DATASETS.names():
+        return name
+    if path.suffix == ".npz":
+        return "arrays"
+    return "image-folder" if path.is_dir() or "/" in name else name
+
+
 def open_dataset(request: DataRequest) -> Dataset:
     """The dataset a name means: a catalogue member, a folder of images, or an `.npz` file.
 
-    Raises UnknownName or DataError. Each member module defines `open_member(request)`.
+    Raises UnknownName or DataError. Each member module defines `open_member(request)`; one that
+    reads the file or folder of that name says so with the literal `READS_PATH = True`.
     """
-    path = Path(request.name)
-    if request.name in DATASETS.names():
-        member = request.name
-    elif path.suffix == ".npz":
-        member = "arrays"
-    elif path.is_dir() or "/" in request.name:
-        member = "image-folder"
-    else:
-        member = request.name
-    dataset: Dataset = DATASETS.module(member).open_member(request)
+    dataset: Dataset = DATASETS.module(member_of(request.name)).open_member(request)
     return dataset

@@ -7,21 +7,54 @@ made without it.
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from tensordyno.catalogue import Catalogue
 from tensordyno.clock import Clock
 from tensordyno.models.base import PreparedModel
 from tensordyno.records.build import Receipt
+from tensordyno.timing.step import FloatArray, Step
 from tensordyno.vocabulary import Boundary, Precision
 
-FloatArray = NDArray[np.float32]
+Precisions = dict[str, frozenset[Precision]]  # kind of device -> what may work
+Refusals = dict[str, dict[Precision, str]]  # kind of device -> precision -> why not
 
-ENGINES = Catalogue("engines", "engine")
+_SHARED_CODE = frozenset(
+    {
+        "device_facts",
+        "failures",
+        "framework",
+        "number_formats",
+        "openvino_step",
+        "onnx_runtime_provider",
+        "out_of_memory",
+        "torch_engine",
+        "torch_settings",
+        "torch_step",
+    }
+)
+ENGINES = Catalogue("engines", "engine", besides=_SHARED_CODE)
+
+# Reasons that hold for every engine which does not claim the precision.
+_REFUSALS = {
+    Precision.TF32: "tf32 is a number format of NVIDIA GPUs",
+    Precision.INT8: "int8 needs a calibrated network, and this engine reads float32 ones",
+    Precision.FP8: "fp8 needs a calibrated network, and this engine reads float32 ones",
+}
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "EngineOptions",
+    "EngineSetup",
+    "FloatArray",
+    "Precisions",
+    "Refusals",
+    "Step",
+    "engine_class",
+]
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,32 +73,6 @@ class EngineSetup(msgspec.Struct, frozen=True, kw_only=True):
     cache: Path  # engine may keep compiled artefacts here
 
 
-class Step(ABC):
-    """One batch bound to its buffers: what the timed loop calls.
-
-    `depth` batches are kept in flight. With depth 1 only `run` is called; with more, the loop calls
-    `start` and later `finish` with what `start` returned, oldest first.
-    """
-
-    depth: int = 1
-
-    @abstractmethod
-    def run(self) -> None:
-        """One batch across the boundary; complete (synchronised) on return."""
-
-    def start(self) -> Any:
-        """Begin one batch and return its handle. Only for steps with depth > 1."""
-        raise TypeError(f"{type(self).__name__} has one batch in flight: call run()")
-
-    def finish(self, handle: Any) -> None:
-        """Wait for the batch begun with `handle`. Only for steps with depth > 1."""
-        raise TypeError(f"{type(self).__name__} has one batch in flight: call run()")
-
-    @abstractmethod
-    def output(self) -> FloatArray:
-        """Logits of the last finished batch, float32, shape (batch, classes). Never timed."""
-
-
 class Engine(ABC):
     """Turns a prepared model into a Step. One instance serves one trial in one process.
 
@@ -77,7 +84,8 @@ class Engine(ABC):
     extra: ClassVar[str]  # of pyproject.toml, in the remedy of a missing package
     packages: ClassVar[tuple[str, ...]] = ()  # import names without which there is no receipt
     reads: ClassVar[str] = "onnx"  # or "module": needs the PyTorch definition; "nothing"
-    precisions: ClassVar[dict[str, frozenset[Precision]]] = {}  # device kind -> what may work
+    precisions: ClassVar[Precisions] = {}
+    refusals: ClassVar[Refusals] = {}
     Options: ClassVar[type[EngineOptions]] = EngineOptions
 
     def __init__(self, setup: EngineSetup, options: EngineOptions) -> None:
@@ -109,6 +117,20 @@ class Engine(ABC):
 
         The number of images equals the setup's batch size.
         """
+
+    @classmethod
+    def refusal(cls, device_kind: str, precision: Precision) -> str | None:
+        """Why a plan skips this precision on this kind of device ("cpu", "cuda"); None: it may work.
+
+        Answers from the class attributes, with no framework imported. What depends on the machine
+        (a CPU without bfloat16 instructions) only shows when `receipt` raises Unsupported.
+        """
+        if device_kind not in cls.precisions:
+            return f"{cls.name} does not run on {device_kind} devices"
+        if precision in cls.precisions[device_kind]:
+            return None
+        own = cls.refusals.get(device_kind, {}).get(precision)
+        return own or _REFUSALS.get(precision) or f"{cls.name} has no {precision} on {device_kind} devices"
 
     def choices(self) -> dict[str, str]:
         """What the engine decided by measuring (layout, streams, ...), with the figures behind it."""

@@ -6,7 +6,7 @@ from tensordyno.records.base import Record
 class Probe(Record, frozen=True, kw_only=True):
     """A short spin on all used threads: how much of its cores a process really gets."""
 
-    rate: float  # blocks hashed per second, all threads together
+    rate: float  # MiB hashed per second, all threads together
     loss: float  # 1 - rate / best rate known on this machine
 
 

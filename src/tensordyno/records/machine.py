@@ -13,9 +13,11 @@ class MachineFacts(Record, frozen=True, kw_only=True):
     kernel: str
     cpu: str
     cores: int  # logical CPUs this process may use
+    cpu_quota: float | None = None  # cores' worth of time that control groups allow; None: no limit
     sockets: int | None = None
     threads_per_core: int | None = None
     memory_bytes: int = 0
+    memory_limit_bytes: int | None = None  # that control groups allow, if less than the machine has
     governor: str | None = None
     turbo: str | None = None
     virtual: str | None = None  # hypervisor, if the CPU reports one

@@ -19,6 +19,12 @@ class PrepareOrder(Record, frozen=True, kw_only=True, tag="prepare"):
     folder: str  # where the prepared model goes
 
 
+class ReceiptOrder(Record, frozen=True, kw_only=True, tag="receipt"):
+    """Only take the receipt of the trial's engine; a refusal is an answer, not the worker's end."""
+
+    trial: Trial
+
+
 class BuildOrder(Record, frozen=True, kw_only=True, tag="build"):
     """Build, verify and check the accuracy of one trial from a prepared model."""
 
@@ -30,6 +36,7 @@ class BurstOrder(Record, frozen=True, kw_only=True, tag="burst"):
     """Measure one burst. `spin_rate` is the best probe rate known to the parent so far."""
 
     spin_rate: float | None = None
+    rehearsal: bool = False  # measured, reported, but no part of the trial
 
 
 class FinishOrder(Record, frozen=True, kw_only=True, tag="finish"):
@@ -80,5 +87,5 @@ class FailureReport(Record, frozen=True, kw_only=True, tag="failure"):
     detail: str = ""  # traceback, shown with --debug and kept in the log
 
 
-Order = PrepareOrder | BuildOrder | BurstOrder | FinishOrder
+Order = PrepareOrder | ReceiptOrder | BuildOrder | BurstOrder | FinishOrder
 Report = PreparedReport | ReadyReport | BuiltReport | BurstReport | FailureReport

@@ -1,5 +1,7 @@
 """Telemetry facts: what a sensor is, or why it cannot be read."""
 
+import msgspec
+
 from tensordyno.records.base import Record
 
 
@@ -18,6 +20,14 @@ class ChannelSet(Record, frozen=True, kw_only=True):
 
     source: str
     channels: tuple[Channel, ...]
+
+
+class DeviceFacts(Record, frozen=True, kw_only=True):
+    """What does not change about a device that channels name."""
+
+    source: str
+    device: str  # as in Channel: gpu0
+    labels: dict[str, str] = msgspec.field(default_factory=dict)  # for GPUs under nvidia-smi's names
 
 
 class Reading(Record, frozen=True, kw_only=True):

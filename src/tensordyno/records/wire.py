@@ -15,7 +15,14 @@ from tensordyno.records.base import Record
 from tensordyno.records.machine import RunFooter, RunHeader
 from tensordyno.records.messages import Order, Report
 from tensordyno.records.outcome import Outcome
-from tensordyno.records.reading import ChannelSet, Overhead, Reading, SamplerFacts, Unavailable
+from tensordyno.records.reading import (
+    ChannelSet,
+    DeviceFacts,
+    Overhead,
+    Reading,
+    SamplerFacts,
+    Unavailable,
+)
 from tensordyno.records.trial import Skip
 
 SCHEMA = 1
@@ -25,6 +32,7 @@ KINDS: dict[str, type[Record]] = {
     "skip": Skip,
     "outcome": Outcome,
     "channels": ChannelSet,
+    "device": DeviceFacts,
     "reading": Reading,
     "unavailable": Unavailable,
     "sampler": SamplerFacts,

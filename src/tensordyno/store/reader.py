@@ -17,6 +17,7 @@ from tensordyno.records.outcome import Outcome
 from tensordyno.records.reading import (
     Channel,
     ChannelSet,
+    DeviceFacts,
     Overhead,
     Reading,
     SamplerFacts,
@@ -69,7 +70,13 @@ class Run:
     def series(self) -> tuple[Series, ...]:
         """Telemetry, one series a channel, sources in alphabetical order."""
         files = sorted(self.folder.readings.glob("*.jsonl"))
-        return tuple(series for path in files for series in _read_series(path))
+        return tuple(series for path in files for series in read_series(path))
+
+    @cached_property
+    def devices(self) -> tuple[DeviceFacts, ...]:
+        """The devices that telemetry names, sources in alphabetical order."""
+        files = sorted(self.folder.readings.glob("*.jsonl"))
+        return tuple(device for path in files for device in read_devices(path))
 
 
 def read_run(root: Path) -> Run:
@@ -129,7 +136,13 @@ def _read_unavailable(folder: RunFolder) -> tuple[Unavailable, ...]:
     return tuple(found)
 
 
-def _read_series(path: Path) -> Iterator[Series]:
+def read_devices(path: Path) -> tuple[DeviceFacts, ...]:
+    """The devices described in one file of readings. Raises StoreError for a broken line."""
+    return tuple(r for r in _read_lines(path)[0] if isinstance(r, DeviceFacts))
+
+
+def read_series(path: Path) -> Iterator[Series]:
+    """The channels of one file of readings, in order of appearance. Raises StoreError for a broken line."""
     times: dict[Channel, list[float]] = {}
     values: dict[Channel, list[float]] = {}
     current: tuple[Channel, ...] = ()

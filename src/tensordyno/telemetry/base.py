@@ -1,13 +1,25 @@
 """The contract of a telemetry source: channels it can read here, and one reading of all of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
 
 from tensordyno.catalogue import Catalogue
-from tensordyno.records.reading import Channel
+from tensordyno.records.reading import Channel, DeviceFacts
 
-SOURCES = Catalogue("telemetry", "sensor", besides=frozenset({"sampler", "nvidia_smi_csv"}))
+_SHARED_CODE = frozenset(
+    {
+        "sampler",
+        "kernel_files",
+        "nvml_fields",
+        "nvml_library",
+        "pcie_meter",
+        "nvidia_smi_csv",
+        "machine",
+        "machine_cpu",
+        "machine_host",
+    }
+)
+SOURCES = Catalogue("telemetry", "sensor", besides=_SHARED_CODE)
 
 
 class SensorUnavailable(Exception):
@@ -15,9 +27,12 @@ class SensorUnavailable(Exception):
 
 
 class Source(ABC):
-    """A group of sensors read together. Each member module defines `MEMBER = <the class>`."""
+    """A group of sensors read together. Each member module defines `MEMBER = <the class>`.
 
-    name: ClassVar[str]
+    Life cycle: open once, then watch and read any number of times, then close (twice is harmless).
+    """
+
+    name: str  # of the source that the channels belong to: the file's name, save for a replay
 
     @abstractmethod
     def open(self) -> tuple[Channel, ...]:
@@ -31,11 +46,29 @@ class Source(ABC):
         """One value for each channel, in the channel's unit; NaN where a single one failed."""
 
     def watch(self, pids: dict[int, str]) -> tuple[Channel, ...] | None:
-        """Processes to follow from now on, pid -> label.
+        """Processes to follow from now on besides the living ones already followed, pid -> label.
 
-        Returns the new channels, or None from a source that follows no processes.
+        Returns all channels of the source as the next `read` orders them, or None from a source that
+        follows no processes.
         """
         return None
 
+    def devices(self) -> tuple[DeviceFacts, ...]:
+        """What does not change about the devices that the channels name. After `open`."""
+        return ()
+
+    def lacking(self) -> tuple[str, ...]:
+        """Reasons for single quantities that this source reads elsewhere but not here. After `open`."""
+        return ()
+
     def close(self) -> None:  # noqa: B027  (few hold anything)
         """Release what the source holds."""
+
+
+def open_sources(names: Iterable[str] | None = None) -> list[Source]:
+    """New sources by name, not yet opened: a Sampler does that. None means all but the replay.
+
+    Raises UnknownName with the nearest names.
+    """
+    wanted = [name for name in SOURCES.names() if name != "replay"] if names is None else names
+    return [SOURCES.module(name).MEMBER() for name in wanted]

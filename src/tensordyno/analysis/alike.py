@@ -1,0 +1,38 @@
+"""Which trials may be compared: the same question, asked at the same boundary of the same devices."""
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from tensordyno.analysis.scores import Score
+from tensordyno.records.base import Record
+
+
+class Question(Record, frozen=True, kw_only=True, order=True):
+    """What must be equal before one trial may be called better than another."""
+
+    task: str
+    model: str
+    dataset: str
+    boundary: str
+    device: str
+    devices: int
+    nodes: int
+
+
+def question(score: Score) -> Question:
+    """The question a trial answers."""
+    return Question(
+        task=score.task,
+        model=score.model,
+        dataset=score.dataset,
+        boundary=score.boundary,
+        device=score.device,
+        devices=score.devices,
+        nodes=score.nodes,
+    )
+
+
+def by_question(scores: Iterable[Score]) -> list[tuple[Question, list[Score]]]:
+    """Scores by question, questions in alphabetical order, the scores of each in theirs."""
+    ordered = sorted(scores, key=question)
+    return [(key, list(members)) for key, members in groupby(ordered, key=question)]

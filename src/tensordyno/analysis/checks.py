@@ -1,0 +1,39 @@
+"""Every warning of a run, the gravest first: what a reader must know before using its numbers."""
+
+from collections.abc import Sequence
+
+from tensordyno.analysis import comparison_checks, run_checks, trial_checks
+from tensordyno.analysis.caution import Check, Warning
+from tensordyno.analysis.scores import Score
+from tensordyno.store.reader import Run
+
+__all__ = ["CHECKS", "Warning", "warnings"]
+
+CHECKS: tuple[Check, ...] = (
+    run_checks.unfinished,
+    trial_checks.fake_clock,
+    trial_checks.failed,
+    trial_checks.verification_failed,
+    trial_checks.unstable,
+    trial_checks.random_weights,
+    comparison_checks.mixed_boundaries,
+    comparison_checks.threads_differ,
+    comparison_checks.baseline_missing,
+    trial_checks.contended,
+    trial_checks.probe_unknown,
+    trial_checks.correlated_bursts,
+    trial_checks.default_malloc,
+    run_checks.governor,
+    run_checks.virtual_machine,
+    run_checks.telemetry_late,
+    run_checks.telemetry_overhead,
+    trial_checks.energy_unknown,
+    trial_checks.too_few_samples,
+    trial_checks.refused,
+    trial_checks.skipped,
+)
+
+
+def warnings(run: Run, scores: Sequence[Score]) -> tuple[Warning, ...]:
+    """What every check found."""
+    return tuple(warning for check in CHECKS for warning in check(run, scores))

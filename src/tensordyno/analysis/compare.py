@@ -1,0 +1,133 @@
+"""Two runs of the same configurations: faster, slower, same, or not to be told apart."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+from tensordyno.analysis.alike import question
+from tensordyno.analysis.baseline import Bursts, bursts_of
+from tensordyno.analysis.environment import Difference, differences
+from tensordyno.analysis.ratio import throughput_ratio
+from tensordyno.analysis.scores import Score
+from tensordyno.records.base import Record
+from tensordyno.store.reader import Run
+from tensordyno.timing.intervals import Interval
+from tensordyno.vocabulary import Verdict
+
+MARGIN = 0.02
+NOTE = (
+    "The intervals hold the variation within each run only. Between runs, memory layout, clocks and "
+    "neighbours change too, often by more: confirm a small difference with another pair of runs, or "
+    "measure both sides in one run, where their rounds are interleaved."
+)
+
+
+class Change(StrEnum):
+    """What became of a configuration from the old run to the new one."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "same"
+    UNCLEAR = "unclear"
+    BROKEN = "broken"  # VALID before, not now
+    FIXED = "fixed"  # VALID now, not before
+
+
+class Match(Record, frozen=True, kw_only=True):
+    """One configuration in both runs; `ratio` is new throughput over old."""
+
+    old: Score
+    new: Score
+    change: Change
+    ratio: Interval | None = None
+
+
+class Comparison(Record, frozen=True, kw_only=True):
+    """Everything a reader needs before believing that something changed."""
+
+    matches: tuple[Match, ...]
+    only_old: tuple[Score, ...]
+    only_new: tuple[Score, ...]
+    environment: tuple[Difference, ...]
+    margin: float
+    note: str = NOTE
+
+
+def compare(
+    old: Run, new: Run, old_scores: Sequence[Score], new_scores: Sequence[Score], margin: float = MARGIN
+) -> Comparison:
+    """Match the trials of two runs by configuration and judge each pair.
+
+    Combinations that were planned away on both sides are left out. The two runs have clocks of their
+    own, so the ratio is always the unpaired one.
+    """
+    pairs, only_old, only_new = _match(old_scores, new_scores)
+    asked = [pair for pair in pairs if any(s.verdict is not Verdict.SKIPPED for s in pair)]
+    before, after = bursts_of(old), bursts_of(new)
+    return Comparison(
+        matches=tuple(_judge_pair(a, b, before, after, margin) for a, b in asked),
+        only_old=tuple(only_old),
+        only_new=tuple(only_new),
+        environment=differences(old, new),
+        margin=margin,
+    )
+
+
+def judge(ratio: Interval | None, margin: float = MARGIN) -> Change:
+    """What a throughput ratio with its 95 % interval says, against a margin of equivalence.
+
+    SAME: the whole interval lies within 1/(1 + margin) .. 1 + margin, so that the difference does not
+    matter even if it is there (the two one-sided tests of Schuirmann, Journal of Pharmacokinetics and
+    Biopharmaceutics 15, 1987, here at 2.5 %). FASTER or SLOWER: the interval excludes 1 and the value
+    lies beyond the margin. All else is UNCLEAR.
+    """
+    if ratio is None or not ratio.is_bounded:
+        return Change.UNCLEAR
+    if 1 / (1 + margin) <= ratio.low and ratio.high <= 1 + margin:
+        return Change.SAME
+    if ratio.low > 1 and ratio.value > 1 + margin:
+        return Change.FASTER
+    if ratio.high < 1 and ratio.value < 1 / (1 + margin):
+        return Change.SLOWER
+    return Change.UNCLEAR
+
+
+def _judge_pair(old: Score, new: Score, before: Bursts, after: Bursts, margin: float) -> Match:
+    was, now = old.verdict is Verdict.VALID, new.verdict is Verdict.VALID
+    if was != now:
+        return Match(old=old, new=new, change=Change.FIXED if now else Change.BROKEN)
+    if not was:
+        return Match(old=old, new=new, change=Change.UNCLEAR)
+    found = throughput_ratio(after.get(new.trial, ()), before.get(old.trial, ()), one_clock=False)
+    ratio = found.interval if found else None
+    return Match(old=old, new=new, change=judge(ratio, margin), ratio=ratio)
+
+
+def _match(
+    old: Sequence[Score], new: Sequence[Score]
+) -> tuple[list[tuple[Score, Score]], list[Score], list[Score]]:
+    """First by everything that was chosen, then by all but the allocator and the threads.
+
+    The second pass matches two runs that differ in just these; the environment says so.
+    """
+    pairs: list[tuple[Score, Score]] = []
+    left, right = list(old), list(new)
+    keys: tuple[Callable[[Score], object], ...] = (
+        lambda s: (_configuration(s), s.allocator, s.threads),
+        lambda s: (_configuration(s), s.allocator),
+        _configuration,
+    )
+    for key in keys:
+        waiting: dict[object, list[Score]] = {}
+        for score in reversed(right):
+            waiting.setdefault(key(score), []).append(score)
+        matched = [(a, waiting[key(a)].pop()) for a in left if waiting.get(key(a))]
+        pairs += matched
+        taken_old, taken_new = {a.trial for a, _ in matched}, {b.trial for _, b in matched}
+        left = [s for s in left if s.trial not in taken_old]
+        right = [s for s in right if s.trial not in taken_new]
+    order = {s.trial: i for i, s in enumerate(old)}
+    return sorted(pairs, key=lambda pair: order[pair[0].trial]), left, right
+
+
+def _configuration(score: Score) -> tuple[object, ...]:
+    return question(score), score.engine, score.precision, score.batch_size

@@ -1,0 +1,105 @@
+"""The pages of `dyno doctor`: machine, engines, sensors, and the self-test."""
+
+from rich.table import Table
+from rich.text import Text
+
+from tensordyno.analysis.selftest import Finding, require
+from tensordyno.cli.table import console
+from tensordyno.errors import EXIT_NOTHING_VALID
+from tensordyno.records.machine import MachineFacts
+from tensordyno.run.examine import EngineFinding, examine_engines
+from tensordyno.run.selftest import run_selftest
+from tensordyno.telemetry.base import SensorUnavailable, Source, open_sources
+from tensordyno.telemetry.machine import machine_facts
+from tensordyno.units import bytes_text, significant
+
+
+def print_doctor(device: str) -> int:
+    """Everything about this machine that decides what can be measured on it."""
+    out = console()
+    _print_machine(machine_facts())
+    out.print("\n[bold]Engines[/] (each asked for its receipt in a process of its own)")
+    working = [_print_engine(finding) for finding in examine_engines(device)]
+    out.print("\n[bold]Sensors[/]")
+    for source in open_sources():
+        _print_sensor(source)
+    out.print("\nIs the instrument right?  dyno doctor --selftest", style="dim")
+    return 0 if any(working) else EXIT_NOTHING_VALID
+
+
+def print_selftest() -> int:
+    """Every finding with its error and bound; raises InstrumentError when one is out of bounds."""
+    out = console()
+    table = Table(box=None)
+    table.add_column("what")
+    for heading in ("expected", "measured", "error", "bound"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    findings: list[Finding] = []
+    for finding in run_selftest():
+        findings.append(finding)
+        table.add_row(*_finding_cells(finding))
+    out.print(table)
+    require(findings)
+    out.print(f"All {len(findings)} numbers are within their bounds.", style="green")
+    return 0
+
+
+def _finding_cells(finding: Finding) -> tuple[str | Text, ...]:
+    return (
+        finding.name,
+        significant(finding.expected, 5),
+        "-" if finding.measured is None else significant(finding.measured, 5),
+        "-" if finding.error is None else f"{100 * finding.error:+.3f} %",
+        f"{100 * finding.bound:.2g} %",
+        Text("ok", style="green") if finding.passed else Text("OUT OF BOUND", style="bold red"),
+    )
+
+
+def _print_machine(machine: MachineFacts) -> None:
+    out = console()
+    unknown = "not told by the system"
+    rows = {
+        "CPU": f"{machine.cpu}, {machine.cores} cores allowed",
+        "memory": bytes_text(machine.memory_bytes),
+        "instructions": " ".join(machine.instruction_sets) or unknown,
+        "governor": machine.governor or unknown,
+        "turbo": machine.turbo or unknown,
+        "virtual": machine.virtual or "no",
+        "container": machine.container or "no",
+        "GPUs": ", ".join(machine.gpus) or "none",
+        "system": f"{machine.os}, kernel {machine.kernel}, Python {machine.python}",
+    }
+    out.print("[bold]Machine[/]")
+    for name, value in rows.items():
+        out.print(f"  {name:13}{value}")
+
+
+def _print_engine(finding: EngineFinding) -> bool:
+    """One engine; returns whether it works in any precision."""
+    out = console()
+    receipt = finding.receipt
+    if receipt is None:
+        reason = next(iter(finding.refusals.values()), "no receipt")
+        out.print(Text(f"  {finding.engine:15}does not run: {reason}", style="red"))
+        return False
+    provider = f", {receipt.provider}" if receipt.provider else ""
+    title = f"  {finding.engine:15}{receipt.version}{provider}, {receipt.threads} threads"
+    out.print(Text(title, style="green").append(f"  {' '.join(finding.works)}", style="bold"))
+    for precision, reason in finding.refusals.items():
+        out.print(f"  {'':15}{precision}: {reason}", style="dim")
+    return finding.engine != "null"
+
+
+def _print_sensor(source: Source) -> None:
+    out = console()
+    try:
+        channels = source.open()
+    except SensorUnavailable as reason:
+        out.print(f"  {source.name:15}unavailable: {reason}", style="yellow")
+        return
+    names = ", ".join(dict.fromkeys(f"{c.name} [{c.unit}]" for c in channels))
+    out.print(Text(f"  {source.name:15}", style="green").append(names or "follows worker processes"))
+    for reason in source.lacking():
+        out.print(f"  {'':15}unavailable: {reason}", style="yellow")
+    source.close()

@@ -1,0 +1,73 @@
+"""What `run` and `infer` share: run it, show it, summarise it, report it, say how it went."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from tensordyno.analysis.scores import Score, scores
+from tensordyno.analysis.summary import summary
+from tensordyno.cli.display import make_progress
+from tensordyno.cli.table import print_plan, print_results
+from tensordyno.errors import EXIT_NOTHING_VALID
+from tensordyno.plan.make import make_plan
+from tensordyno.run.start import default_root, resume_run, start_run
+from tensordyno.spec.yaml_file import SpecFile
+from tensordyno.store.reader import Run, read_run
+from tensordyno.store.writer import write_whole
+from tensordyno.vocabulary import Verdict
+
+
+def show_plan(loaded: SpecFile) -> int:
+    """Print what would be measured and what would be skipped."""
+    print_plan(make_plan(loaded.spec, loaded.places))
+    return 0
+
+
+def start(loaded: SpecFile, output: Path | None, *, as_json: bool, report: bool) -> int:
+    """Run a spec in a new folder; returns the exit status."""
+    root = output or default_root(loaded.spec)
+    with make_progress(quiet=as_json) as progress:
+        start_run(loaded, root, ["dyno", *sys.argv[1:]], progress)
+    return _conclude(root, as_json=as_json, report=report)
+
+
+def resume(root: Path, *, as_json: bool, report: bool) -> int:
+    """Go on with a run; returns the exit status."""
+    with make_progress(quiet=as_json) as progress:
+        resume_run(root, progress)
+    return _conclude(root, as_json=as_json, report=report)
+
+
+def _conclude(root: Path, *, as_json: bool, report: bool) -> int:
+    run = read_run(root)
+    rows = scores(run)
+    text = write_summary(run, rows)
+    page = _report(root) if report else None
+    if as_json:
+        sys.stdout.buffer.write(text + b"\n")
+    else:
+        print_results(run, rows, page)
+    return 0 if any(row.verdict is Verdict.VALID for row in rows) else EXIT_NOTHING_VALID
+
+
+def write_summary(run: Run, rows: tuple[Score, ...]) -> bytes:
+    """Write summary.json, the public table of a run; returns its text."""
+    text = msgspec.json.format(msgspec.json.encode(summary(run, rows)), indent=2)
+    write_whole(run.folder.summary, text)
+    return text
+
+
+def _report(root: Path) -> Path | None:
+    """Make the report in a process of its own: its libraries are large, and it cannot hurt the run."""
+    made = subprocess.run(
+        [sys.executable, "-m", "tensordyno.cli.main", "report", str(root), "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode == 0:
+        return Path(made.stdout.strip())
+    print(made.stderr.strip(), file=sys.stderr)
+    return None

@@ -1,0 +1,107 @@
+"""`dyno infer`: measure inference of networks over engines, precisions and batch sizes."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+SUMMARY = "Measure inference of a model over engines, precisions and batch sizes."
+
+# flag -> key of the spec; the flag is what an error names
+_FLAGS = {
+    "engine": "engines",
+    "precision": "precisions",
+    "batch": "batch_sizes",
+    "boundary": "boundaries",
+    "device": "devices",
+    "weights": "weights",
+    "data": "dataset",
+    "threads": "threads",
+    "allocator": "allocator",
+    "seed": "seed",
+    "baseline": "baseline",
+    "latency_bound": "latency_bound_s",
+    "skip_unreadable": "skip_unreadable",
+}
+_MEASURE = {"min_seconds": "min_seconds", "max_seconds": "max_seconds", "target": "target_half_width"}
+
+
+@click.command("infer", short_help=SUMMARY)
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option(
+    "--engine",
+    default="torch,torch-compile,onnxruntime,openvino",
+    show_default=True,
+    help="Engines, options after a colon: openvino:hint=throughput.",
+)
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    help="fp32, tf32, bf16, fp16, int8; several with commas.",
+)
+@click.option("--batch", default="1", show_default=True, help="Batch sizes: 1,8,32 or 1:4096:x2.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
+@click.option(
+    "--boundary",
+    default="host",
+    show_default=True,
+    help="host, device or both: where the stopwatch starts and stops.",
+)
+@click.option("--weights", metavar="FILE", help="Checkpoint: .pt, .pth, .safetensors or .npz.")
+@click.option("--data", metavar="DATA", help="synthetic, fashion, a folder of images, or an .npz file.")
+@click.option("--threads", type=int, help="CPU threads; default: every core allowed.")
+@click.option("--allocator", help="default, keep, or both: glibc's malloc setting (METHOD.md).")
+@click.option("--seed", type=int, help="Seed of weights, synthetic input and order.")
+@click.option("--min-seconds", type=float, help="Least measured time of a trial.")
+@click.option("--max-seconds", type=float, help="Most time of a trial.")
+@click.option("--target", type=float, help="Wanted half-width of the 95 % interval, e.g. 0.01.")
+@click.option("--baseline", metavar="ENGINE", help="Engine that ratios refer to.")
+@click.option("--latency-bound", type=float, metavar="SECONDS", help="Report the best throughput within it.")
+@click.option(
+    "--skip-unreadable",
+    is_flag=True,
+    default=None,
+    help="Leave out images that cannot be read, and count them.",
+)
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Any other key of a spec.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Run folder.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and its skips, measure nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json alone on stdout.")
+@click.option("--no-report", is_flag=True, help="Leave the report to: dyno report RUN.")
+def command(models: tuple[str, ...], **flags: Any) -> int:
+    r"""Measure inference of each MODEL and say which configuration to choose.
+
+    MODEL is a network of the catalogue (resnet50, vgg16, ...), torchvision:NAME, timm:NAME, FILE.onnx or
+    package.module:function.
+
+    \b
+    dyno infer resnet50 --engine torch,openvino --precision fp32,bf16 --batch 1,8,32
+    dyno infer my.onnx --engine onnxruntime,openvino:hint=throughput --batch 1:64:x2
+    """
+    from tensordyno.cli import execute
+    from tensordyno.spec.yaml_file import spec_from_flags
+
+    raw, origins = _spec(models, flags)
+    loaded = spec_from_flags(raw, origins, flags["sets"], name="-".join(models))
+    if flags["dry_run"]:
+        return execute.show_plan(loaded)
+    return execute.start(loaded, flags["output"], as_json=flags["as_json"], report=not flags["no_report"])
+
+
+def _spec(models: tuple[str, ...], flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The raw spec that the flags make, and the flag behind each of its keys."""
+    raw: dict[str, Any] = {"models": list(models)}
+    origins = {"models": "MODEL"}
+    for flag, key in _FLAGS.items():
+        if flags[flag] is not None:
+            raw[key] = flags[flag]
+            origins[key] = f"--{flag.replace('_', '-')}"
+    measure = {key: flags[flag] for flag, key in _MEASURE.items() if flags[flag] is not None}
+    if measure:
+        raw["measure"] = measure
+        origins["measure"] = "--" + ", --".join(f.replace("_", "-") for f in _MEASURE if flags[f] is not None)
+    return raw, origins
+
+
+MEMBER = command

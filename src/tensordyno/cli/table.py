@@ -1,0 +1,135 @@
+"""Tables a terminal shows: results, plans, stored runs, members of the catalogues."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tensordyno.analysis.scores import Score
+from tensordyno.cli.display import verdict_style
+from tensordyno.datasets.base import DATASETS
+from tensordyno.engines.base import ENGINES, engine_class
+from tensordyno.errors import DynoError
+from tensordyno.models.base import cards
+from tensordyno.records.trial import Plan
+from tensordyno.store.reader import Run, read_run
+from tensordyno.telemetry.base import SOURCES
+from tensordyno.timing.intervals import Interval
+from tensordyno.units import significant, with_interval, with_unit
+
+
+def console() -> Console:
+    """Where tables go; wide enough for a log when there is no terminal to measure."""
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=140)
+
+
+def print_results(run: Run, rows: tuple[Score, ...], page: Path | None) -> None:
+    """The short table at the end of a run, and where the rest lies."""
+    out = console()
+    table = Table(title=f"{run.header.run} on {run.header.machine.cpu}", title_justify="left", box=None)
+    for heading in ("model", "engine", "precision"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("batch", "images/s", "p50", "p99", "top-1"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", overflow="fold")
+    previous = None
+    for row in rows:
+        if previous is not None and (row.model, row.batch_size) != previous:
+            table.add_section()
+        previous = (row.model, row.batch_size)
+        table.add_row(*_cells(row))
+    out.print(table)
+    if any(row.weights == "random" for row in rows):
+        out.print("Random weights: speed only. top-1 is shown where a network was trained.", style="dim")
+    out.print(f"Run:    {run.folder.root}")
+    if page:
+        out.print(f"Report: {page}")
+
+
+def print_plan(plan: Plan) -> None:
+    """What would be measured, and what not and why."""
+    out = console()
+    for trial in plan.trials:
+        out.print(f"run   {trial.id}")
+    for skip in plan.skips:
+        out.print(f"skip  {skip.trial.id}: {skip.reason}", style="dim")
+    out.print(f"{len(plan.trials)} trials, {len(plan.skips)} skipped")
+
+
+def print_runs(directory: Path) -> None:
+    """Stored runs, newest last."""
+    out = console()
+    table = Table(box=None)
+    for heading in ("run", "started", "trials", "valid", "state"):
+        table.add_column(heading)
+    found = sorted(directory.glob("*/records.jsonl")) if directory.exists() else []
+    for path in found:
+        table.add_row(*_run_cells(path.parent))
+    out.print(table if found else f"No runs in {directory}. Type: dyno run")
+
+
+def print_models() -> None:
+    """Networks of the catalogue."""
+    table = Table(box=None)
+    for heading in ("model", "input", "classes", "dataset", "weights"):
+        table.add_column(heading)
+    for card in cards().values():
+        shape = "x".join(map(str, card.input_shape))
+        weights = "packaged" if card.weights else "random (or --weights FILE)"
+        table.add_row(card.name, shape, str(card.classes), card.dataset, weights)
+    out = console()
+    out.print(table)
+    out.print("Also: torchvision:NAME, timm:NAME, FILE.onnx, package.module:function")
+
+
+def print_members(what: str) -> None:
+    """Engines with their one line, datasets and sensors by name."""
+    out = console()
+    if what == "engines":
+        for name in ENGINES.names():
+            out.print(f"{name:15} {engine_class(name).summary}")
+        return
+    for name in (DATASETS if what == "datasets" else SOURCES).names():
+        out.print(name)
+
+
+def _cells(row: Score) -> tuple[str | Text, ...]:
+    verdict = Text(row.verdict.replace("_", " "), style=verdict_style(row.verdict))
+    if row.reason:
+        verdict.append(f"  {row.reason}", style="dim")
+    return (
+        row.model,
+        row.engine,
+        row.precision,
+        str(row.batch_size),
+        _interval(row.images_per_s),
+        _time(row.latency_p50_s),
+        _time(row.latency_p99_s),
+        f"{100 * row.top1.value:.2f} %" if row.top1 else "",
+        verdict,
+    )
+
+
+def _interval(interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    if not interval.is_bounded:
+        return significant(interval.value)
+    return with_interval(interval.value, interval.low, interval.high)
+
+
+def _time(interval: Interval | None) -> str:
+    return with_unit(interval.value, "s") if interval else ""
+
+
+def _run_cells(root: Path) -> tuple[str, ...]:
+    try:
+        run = read_run(root)
+    except DynoError as error:
+        return (root.name, "", "", "", error.sentence)
+    valid = sum(outcome.verdict == "valid" for outcome in run.outcomes)
+    whole = run.footer is not None and not run.footer.interrupted
+    state = "finished" if whole else f"interrupted: dyno run --resume {root}"
+    return (root.name, run.header.started, str(len(run.plan.trials)), str(valid), state)

@@ -1,0 +1,222 @@
+"""ONNX Runtime; its execution provider is a parameter."""
+
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, cast
+
+import msgspec
+import numpy as np
+
+from tensordyno.engines.base import (
+    Engine,
+    EngineOptions,
+    EngineSetup,
+    FloatArray,
+    Precisions,
+    Refusals,
+    Step,
+)
+from tensordyno.engines.device_facts import device_name
+from tensordyno.engines.framework import framework
+from tensordyno.engines.onnx_runtime_provider import Provider, provider_for
+from tensordyno.engines.out_of_memory import memory_errors
+from tensordyno.errors import Unsupported
+from tensordyno.models.base import BATCH_AXIS, PreparedModel
+from tensordyno.records.build import Receipt
+from tensordyno.vocabulary import Boundary, Precision
+
+NAME = "onnxruntime"
+
+_IN_FLOAT32 = "ONNX Runtime's CPU provider has no {} kernels for these networks: it would compute in float32"
+
+
+class OnnxRuntimeOptions(EngineOptions, frozen=True, kw_only=True):
+    """`provider` in full ("CUDAExecutionProvider") or as cpu, cuda, tensorrt; None: the device's own."""
+
+    provider: str | None = None
+    provider_options: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class OnnxRuntime(Engine):
+    """An inference session with every graph optimisation and a fixed batch size.
+
+    ONNX Runtime reads and optimises a file in one call, which counts as compile; load takes no time.
+    """
+
+    name = NAME
+    summary = "ONNX Runtime; the CPU, CUDA or TensorRT provider"
+    extra = "onnxruntime"
+    packages = ("onnxruntime",)
+    precisions: ClassVar[Precisions] = {
+        "cpu": frozenset({Precision.FP32}),
+        "cuda": frozenset({Precision.FP32, Precision.TF32, Precision.FP16}),
+    }
+    refusals: ClassVar[Refusals] = {
+        "cpu": {
+            Precision.BF16: _IN_FLOAT32.format("bf16"),
+            Precision.FP16: _IN_FLOAT32.format("fp16"),
+        },
+        "cuda": {Precision.BF16: "ONNX Runtime has no conversion of a float32 network to bf16"},
+    }
+    Options = OnnxRuntimeOptions
+
+    def __init__(self, setup: EngineSetup, options: EngineOptions) -> None:
+        super().__init__(setup, options)
+        self._options = cast(OnnxRuntimeOptions, options)
+        self._model: Path | None = None
+        self._provider: Provider | None = None
+        self._session: Any = None
+
+    def receipt(self) -> Receipt:
+        """Import ONNX Runtime and look for the provider. Raises Unsupported when it is not there."""
+        ort = framework("onnxruntime", self.extra)
+        ort.disable_telemetry_events()
+        self._check_precision()
+        self._provider = provider_for(
+            self._options.provider,
+            self.setup.device,
+            self.setup.precision,
+            self._options.provider_options,
+            ort.get_available_providers(),
+        )
+        os.environ.update(self._provider.environment())
+        return Receipt(
+            engine=self.name,
+            version=ort.__version__,
+            device=device_name(self.setup.device),
+            provider=self._provider.name,
+            threads=self.setup.threads,
+            build_flags=ort.get_build_info().removeprefix("ORT Build Info: "),
+            settings={
+                "providers available": ", ".join(ort.get_available_providers()),
+                "graph optimisation": "all",
+                "inter-op threads": "1",
+                **self._provider.options(),
+            },
+        )
+
+    @memory_errors()
+    def load(self, model: PreparedModel) -> None:
+        """Take the file; write it in fp16 where the provider runs the graph's own types.
+
+        Raises MissingPackage when the conversion's library is not there, MemoryError.
+        """
+        assert self._provider is not None, "receipt before load"
+        half = self._provider.converts_graph
+        self._model = _half_precision(model.onnx, self.setup.cache, self.extra) if half else model.onnx
+
+    @memory_errors()
+    def compile(self, example: FloatArray) -> None:
+        """Read and optimise the graph for this batch size.
+
+        Raises Unsupported when another provider would run it or its batch size is fixed, MemoryError.
+        """
+        import onnxruntime as ort
+
+        provider = self._provider
+        assert provider is not None and self._model is not None, "load before compile"
+        self._session = ort.InferenceSession(
+            str(self._model),
+            sess_options=self._session_options(ort),
+            providers=[(provider.name, provider.options())],
+        )
+        self._session.disable_fallback()
+        self._check_session(example)
+
+    @memory_errors()
+    def bind(self, images: FloatArray, boundary: Boundary) -> Step:
+        """A step over `images`; raises MemoryError when memory runs out."""
+        assert self._session is not None and self._provider is not None, "compile before bind"
+        if boundary is Boundary.HOST:
+            return _HostStep(self._session, images)
+        return _DeviceStep(self._session, images, self._provider)
+
+    def close(self) -> None:
+        """Let go of the session and its threads."""
+        self._session = None
+
+    def _session_options(self, ort: ModuleType) -> Any:
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.intra_op_num_threads = self.setup.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors
+        options.add_free_dimension_override_by_name(BATCH_AXIS, self.setup.batch_size)
+        return options
+
+    def _check_precision(self) -> None:
+        why = self.refusal(self.setup.device.partition(":")[0], self.setup.precision)
+        if why:
+            raise Unsupported(f"{why}.")
+
+    def _check_session(self, example: FloatArray) -> None:
+        assert self._provider is not None
+        runs = self._session.get_providers()[0]
+        if runs != self._provider.name:
+            raise Unsupported(
+                f"ONNX Runtime could not start {self._provider.name}; {runs} would run instead."
+            )
+        shape = self._session.get_inputs()[0].shape
+        fixed = [have for have, want in zip(shape, example.shape, strict=True) if have != want]
+        if any(isinstance(axis, int) for axis in fixed):
+            raise Unsupported(f"This ONNX graph takes {shape}, and the batch is {list(example.shape)}.")
+
+
+class _HostStep(Step):
+    """`session.run` from a float32 array to a float32 array."""
+
+    def __init__(self, session: Any, images: FloatArray) -> None:
+        self._run = session.run
+        self._feed = {session.get_inputs()[0].name: np.ascontiguousarray(images)}
+        self._outputs = [session.get_outputs()[0].name]
+        self._logits: FloatArray = np.empty((len(images), 0), np.float32)
+
+    def run(self) -> None:
+        """One batch."""
+        self._logits = self._run(self._outputs, self._feed)[0]
+
+    def output(self) -> FloatArray:
+        """Logits, float32 (batch, classes)."""
+        return np.array(self._logits, np.float32)
+
+
+class _DeviceStep(Step):
+    """IO binding: input and output are tensors of ONNX Runtime on the device, bound once."""
+
+    def __init__(self, session: Any, images: FloatArray, provider: Provider) -> None:
+        import onnxruntime as ort
+
+        self._run = session.run_with_iobinding
+        where = (provider.kind, provider.index)
+        # On the CPU an OrtValue looks into the array it is made of.
+        self._images = np.array(images, np.float32, order="C")
+        self._input = ort.OrtValue.ortvalue_from_numpy(self._images, *where)
+        shape = [len(images), session.get_outputs()[0].shape[1]]
+        self._logits = ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, *where)
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input(session.get_inputs()[0].name, self._input)
+        self._binding.bind_ortvalue_output(session.get_outputs()[0].name, self._logits)
+
+    def run(self) -> None:
+        """One batch; ONNX Runtime waits for the device before it returns."""
+        self._run(self._binding)
+
+    def output(self) -> FloatArray:
+        """Logits, float32 (batch, classes)."""
+        return np.array(self._logits.numpy(), np.float32)
+
+
+MEMBER = OnnxRuntime
+
+
+def _half_precision(source: Path, cache: Path, extra: str) -> Path:
+    """The graph with fp16 weights and arithmetic, and float32 at its edges, as a file in `cache`."""
+    onnx = framework("onnx", extra)
+    float16 = framework("onnxruntime.transformers.float16", extra)
+    graph = float16.convert_float_to_float16(onnx.load(source), keep_io_types=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    target = cache / f"{source.stem}.fp16.onnx"
+    onnx.save(graph, target)
+    return target

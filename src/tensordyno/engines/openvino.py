@@ -1,0 +1,147 @@
+"""OpenVINO on the CPU, with its precision asked for and checked."""
+
+import sys
+from collections import Counter
+from typing import Annotated, Any, ClassVar, Literal, cast
+
+import msgspec
+
+from tensordyno.engines.base import Engine, EngineOptions, EngineSetup, FloatArray, Precisions, Step
+from tensordyno.engines.device_facts import cpu_name
+from tensordyno.engines.framework import framework
+from tensordyno.engines.openvino_step import DeviceStep, HostStep, PipelinedStep, Slot
+from tensordyno.engines.out_of_memory import memory_errors
+from tensordyno.errors import Unsupported
+from tensordyno.models.base import PreparedModel
+from tensordyno.records.build import Receipt
+from tensordyno.vocabulary import Boundary, Precision
+
+_TYPES = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16"}
+_CAPABILITIES = {Precision.FP32: "FP32", Precision.BF16: "BF16", Precision.FP16: "FP16"}
+# Layers that do the arithmetic, by OpenVINO's names for them.
+_ARITHMETIC = frozenset({"Convolution", "FullyConnected", "MatMul", "GroupConvolution"})
+
+
+class OpenVinoOptions(EngineOptions, frozen=True, kw_only=True):
+    """`hint` "throughput" keeps several requests in flight; `streams` overrides the hint's number."""
+
+    hint: Literal["latency", "throughput"] = "latency"
+    streams: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class OpenVino(Engine):
+    """A model compiled for the CPU plug-in at a fixed batch size, without model caching."""
+
+    name = "openvino"
+    summary = "OpenVINO's CPU plug-in; latency or throughput hint"
+    extra = "openvino"
+    packages = ("openvino",)
+    precisions: ClassVar[Precisions] = {"cpu": frozenset(_TYPES)}
+    Options = OpenVinoOptions
+
+    def __init__(self, setup: EngineSetup, options: EngineOptions) -> None:
+        super().__init__(setup, options)
+        self._options = cast(OpenVinoOptions, options)
+        self._plugin: Any = None
+        self._model: Any = None
+        self._compiled: Any = None
+        self._requests = 1
+        self._choices: dict[str, str] = {}
+
+    def receipt(self) -> Receipt:
+        """Import OpenVINO and ask its CPU plug-in for the precision. Raises Unsupported."""
+        # Importing openvino sends a usage report unless its telemetry package cannot be imported.
+        sys.modules.setdefault("openvino_telemetry", cast(Any, None))
+        ov = framework("openvino", self.extra)
+        if self.setup.device != "cpu":
+            raise Unsupported(f"OpenVINO runs on cpu devices here, not on '{self.setup.device}'.")
+        self._plugin = ov.Core()
+        can = self._plugin.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if self.setup.precision not in _TYPES or _CAPABILITIES[self.setup.precision] not in can:
+            raise Unsupported(
+                f"OpenVINO has no {self.setup.precision} kernels for this CPU (it offers {', '.join(can)})."
+            )
+        version = ov.get_version()
+        return Receipt(
+            engine=self.name,
+            version=version.partition("-")[0],
+            device=cpu_name(),
+            provider="CPU",
+            threads=self.setup.threads,
+            build_flags=version,
+            settings={key: str(value) for key, value in self._properties().items()},
+        )
+
+    @memory_errors()
+    def load(self, model: PreparedModel) -> None:
+        """Read the graph. Raises MemoryError."""
+        assert self._plugin is not None, "receipt before load"
+        self._model = self._plugin.read_model(model.onnx)
+
+    @memory_errors()
+    def compile(self, example: FloatArray) -> None:
+        """Fix the batch size and compile.
+
+        Raises Unsupported when the plug-in chose another precision than was asked for, MemoryError.
+        """
+        assert self._model is not None, "load before compile"
+        self._model.reshape(list(example.shape))
+        self._compiled = self._plugin.compile_model(self._model, "CPU", self._properties())
+        several = self._options.hint == "throughput" or self._options.streams is not None
+        if several:
+            self._requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self._choices = self._decided()
+
+    @memory_errors()
+    def bind(self, images: FloatArray, boundary: Boundary) -> Step:
+        """A step over `images`; raises MemoryError when memory runs out."""
+        assert self._compiled is not None, "compile before bind"
+        copies = boundary is Boundary.HOST
+        slots = [Slot(self._compiled, images, copies) for _ in range(self._requests)]
+        if len(slots) > 1:
+            return PipelinedStep(slots, copies)
+        return HostStep(slots[0]) if copies else DeviceStep(slots[0])
+
+    def choices(self) -> dict[str, str]:
+        """Streams, requests in flight, threads and the precision that the compiled model runs in."""
+        return self._choices
+
+    def close(self) -> None:
+        """Let go of the compiled model and its threads."""
+        self._compiled = self._model = self._plugin = None
+
+    def _properties(self) -> dict[str, Any]:
+        streams = {} if self._options.streams is None else {"NUM_STREAMS": self._options.streams}
+        return {
+            "PERFORMANCE_HINT": self._options.hint.upper(),
+            "INFERENCE_PRECISION_HINT": _TYPES[self.setup.precision],
+            "INFERENCE_NUM_THREADS": self.setup.threads,
+            "CACHE_DIR": "",  # a cached model would make compile time a lie
+            **streams,
+        }
+
+    def _decided(self) -> dict[str, str]:
+        told = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        ran = self._arithmetic()
+        wanted = _TYPES[self.setup.precision]
+        if told != wanted or (ran and not ran[wanted]):
+            raise Unsupported(f"OpenVINO was asked for {wanted} and would compute in {told} ({dict(ran)}).")
+        return {
+            "streams": str(self._compiled.get_property("NUM_STREAMS")),
+            "requests in flight": str(self._requests),
+            "threads": str(self._compiled.get_property("INFERENCE_NUM_THREADS")),
+            "arithmetic": ", ".join(f"{count} layers in {kind}" for kind, count in ran.most_common()),
+        }
+
+    def _arithmetic(self) -> Counter[str]:
+        """Convolutions and matrix products of the compiled model by the type they run in."""
+        layers = (op.get_rt_info() for op in self._compiled.get_runtime_model().get_ops())
+        texts = (
+            {key: info[key].astype(str) for key in ("layerType", "runtimePrecision")}
+            for info in layers
+            if "layerType" in info and "runtimePrecision" in info
+        )
+        return Counter(t["runtimePrecision"] for t in texts if t["layerType"] in _ARITHMETIC)
+
+
+MEMBER = OpenVino

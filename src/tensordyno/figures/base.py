@@ -1,0 +1,60 @@
+"""The contract of a figure: rows from a run, a chart from the rows, and words that say what it shows."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tensordyno.analysis.scores import Score
+from tensordyno.catalogue import Catalogue
+from tensordyno.store.reader import Run
+
+FIGURES = Catalogue("figures", "figure", besides=frozenset({"style", "panels", "labels"}))
+
+Row = dict[str, Any]  # JSON values only
+Spec = dict[str, Any]  # a Vega-Lite specification
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureData:
+    """What a figure draws, and the same for a reader who cannot see it.
+
+    `columns` maps row fields to the headings, units included, of the table given beside the chart.
+    `finding` is one sentence about these very rows; `note` says what was left out, if anything.
+    """
+
+    rows: tuple[Row, ...]
+    columns: dict[str, str]
+    finding: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Empty:
+    """Why there is nothing to draw, as a sentence for the reader."""
+
+    reason: str
+
+
+class Figure(ABC):
+    """One kind of chart. Each member module defines `MEMBER = <an instance>`."""
+
+    title: ClassVar[str]
+    how_to_read: ClassVar[str]  # one sentence
+
+    @abstractmethod
+    def data(self, run: Run, scores: Sequence[Score]) -> FigureData | Empty:
+        """The rows to draw, thinned to what a page can show, or the reason why there are none."""
+
+    @abstractmethod
+    def chart(self, data: FigureData) -> Spec:
+        """A Vega-Lite specification with its data inside and without colours of a theme.
+
+        Raises MissingPackage when Altair is not installed.
+        """
+
+
+def figure(name: str) -> Figure:
+    """The figure of that name. Raises UnknownName with the nearest names."""
+    member: Figure = FIGURES.module(name).MEMBER
+    return member

@@ -1,0 +1,86 @@
+"""Which trials cannot work on this machine, and why: reasons for Skips, never errors."""
+
+from tensordyno.engines.base import Engine, engine_class
+from tensordyno.errors import MissingPackage
+from tensordyno.plan.host import Host
+from tensordyno.records.trial import Trial
+from tensordyno.scenarios.base import SCENARIOS
+
+_COLLECTIONS = ("torchvision", "timm")
+
+
+def refusal(trial: Trial, host: Host) -> str | None:
+    """Why this trial is planned away, as a reader sees it; None when it may work.
+
+    What shows only when the engine runs (a CPU without bfloat16 instructions) is the worker's to find.
+    """
+    engine = engine_class(trial.engine.name)
+    return (
+        _task(trial)
+        or engine.refusal(trial.device.split(":")[0], trial.precision)
+        or _packages(trial, engine, host)
+        or _model(trial, engine, host)
+        or _device(trial, host)
+        or _allocator(trial, host)
+        or _clock(trial)
+    )
+
+
+def _task(trial: Trial) -> str | None:
+    if trial.task in SCENARIOS.names():
+        return None
+    return f"this version of Tensordyno has no {trial.task}"
+
+
+def _packages(trial: Trial, engine: type[Engine], host: Host) -> str | None:
+    if trial.engine.python is not None:  # that interpreter has packages of its own; its receipt tells
+        return None
+    return _missing(engine.packages, engine.extra, host) if engine.packages else None
+
+
+def _missing(packages: tuple[str, ...], extra: str, host: Host) -> str | None:
+    for package in packages:
+        if not host.has_package(package):
+            wanting = MissingPackage(package, extra)
+            return f"{wanting.sentence} {wanting.remedy}"
+    return None
+
+
+def _model(trial: Trial, engine: type[Engine], host: Host) -> str | None:
+    """Networks are built and exported by this interpreter, so those that are no ONNX file need torch."""
+    is_onnx = trial.model.lower().endswith(".onnx")
+    if is_onnx and engine.reads == "module":
+        return f"{engine.name} runs PyTorch networks, and {trial.model} is an ONNX file"
+    return None if is_onnx else _missing(("torch",), "torch", host) or _collection(trial.model, host)
+
+
+def _collection(model: str, host: Host) -> str | None:
+    """Why `timm:NAME` cannot be had; every other name needs no package besides torch."""
+    package, colon, _ = model.partition(":")
+    if colon and package in _COLLECTIONS:
+        return _missing((package,), package, host)
+    return None
+
+
+def _device(trial: Trial, host: Host) -> str | None:
+    kind, _, index = trial.device.partition(":")
+    if kind != "cuda":
+        return None
+    gpus = host.count_gpus()
+    if gpus == 0:
+        return "no NVIDIA driver answers on this machine"
+    if int(index or 0) >= gpus:
+        return f"{trial.device} does not exist: this machine has {gpus} NVIDIA GPU{'s'[: gpus != 1]}"
+    return None
+
+
+def _allocator(trial: Trial, host: Host) -> str | None:
+    if trial.allocator == "keep" and not host.has_glibc():
+        return "the allocator setting 'keep' is one of glibc, and this system has another C library"
+    return None
+
+
+def _clock(trial: Trial) -> str | None:
+    if trial.measurement.clock == "fake" and trial.engine.name != "null":
+        return "only the null engine runs on the fake clock"
+    return None

@@ -1,0 +1,132 @@
+"""One trial on its way: its worker, what the worker has said so far, and the outcome it makes."""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensordyno.errors import WorkerFailure
+from tensordyno.records.burst import Burst, Warmup
+from tensordyno.records.messages import (
+    BuildOrder,
+    BuiltReport,
+    BurstOrder,
+    BurstReport,
+    FailureReport,
+    ReadyReport,
+    Report,
+)
+from tensordyno.records.outcome import Outcome, Phase
+from tensordyno.records.trial import Trial
+from tensordyno.run.failure import Failure, from_error, from_report, oom_kills
+from tensordyno.run.spawn import Worker
+from tensordyno.vocabulary import Verdict
+
+R = TypeVar("R", bound=Report)
+
+
+class TrialFailed(Exception):
+    """The trial is over; `failure` says how."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+class Contender:
+    """A trial with a living worker. Every method that talks to the worker may raise TrialFailed."""
+
+    def __init__(
+        self, trial: Trial, worker: Worker, build_patience_s: float, burst_patience_s: float
+    ) -> None:
+        self.trial = trial
+        self.worker = worker
+        self.spent_s = 0.0  # measuring time used up, lost bursts and waiting included
+        self.lost_bursts = 0
+        self.half_width: float | None = None
+        self._build_patience_s = build_patience_s
+        self._burst_patience_s = burst_patience_s + trial.measurement.burst_seconds
+        self._oom_kills = oom_kills()
+        self._ready: ReadyReport | None = None
+        self._built: BuiltReport | None = None
+        self._warmup: Warmup | None = None
+        self._bursts: list[Burst] = []
+        self._latencies: list[NDArray[np.float64]] = []
+        self._phases: list[Phase] = []
+
+    def build(self, folder: str) -> None:
+        """Build and verify; an answer that fails verification ends the trial as INVALID."""
+        self.worker.order(BuildOrder(trial=self.trial, folder=folder))
+        self._ready = self._expect(ReadyReport, self._build_patience_s)
+        self._built = self._expect(BuiltReport, self._build_patience_s)
+        verification = self._built.verification
+        if not verification.passed:
+            raise TrialFailed(Failure(Verdict.INVALID, verification.reason, "verification-failed"))
+
+    def measure(self, spin_rate: float | None) -> BurstReport:
+        """One burst of the trial. Its samples are kept, contended or not; numbers leave those out."""
+        self.worker.order(BurstOrder(spin_rate=spin_rate))
+        report = self._expect(BurstReport, self._burst_patience_s)
+        self._warmup = report.warmup or self._warmup
+        self._bursts.append(report.burst)
+        self._latencies.append(np.array(report.latencies_s))
+        self.half_width = report.half_width
+        self.lost_bursts += report.burst.contended
+        return report
+
+    def rehearse(self, spin_rate: float | None) -> BurstReport:
+        """One burst that is no part of the trial."""
+        self.worker.order(BurstOrder(spin_rate=spin_rate, rehearsal=True))
+        report = self._expect(BurstReport, self._burst_patience_s)
+        self._warmup = report.warmup or self._warmup
+        return report
+
+    @property
+    def kept_bursts(self) -> int:
+        """Bursts that count."""
+        return len(self._bursts) - self.lost_bursts
+
+    @property
+    def latencies_s(self) -> NDArray[np.float64]:
+        """Latency of every batch so far, in seconds, burst after burst."""
+        return np.concatenate(self._latencies) if self._latencies else np.empty(0)
+
+    def outcome(self, failure: Failure, attempt: int = 1) -> Outcome:
+        """Everything known about the trial, with its verdict."""
+        ready, built = self._ready, self._built
+        return Outcome(
+            trial=self.trial,
+            verdict=failure.verdict,
+            reason=failure.reason,
+            slug=failure.slug,
+            model=built.model if built else None,
+            receipt=ready.receipt if ready else None,
+            process=ready.process if ready else None,
+            built=built.built if built else None,
+            verification=built.verification if built else None,
+            accuracy=built.accuracy if built else None,
+            warmup=self._warmup,
+            bursts=tuple(self._bursts),
+            phases=(*(built.phases if built else ()), *self._measuring_phases()),
+            last_words=failure.last_words,
+            attempt=attempt,
+        )
+
+    def _measuring_phases(self) -> list[Phase]:
+        phases = []
+        if self._warmup:
+            phases.append(Phase(name="warm-up", start_s=self._warmup.start_s, stop_s=self._warmup.stop_s))
+        phases += [Phase(name="measure", start_s=b.start_s, stop_s=b.stop_s) for b in self._bursts]
+        return phases
+
+    def _expect(self, kind: type[R], patience_s: float) -> R:
+        try:
+            report = self.worker.await_report(patience_s)
+        except WorkerFailure as error:
+            raise TrialFailed(from_error(error, self._oom_kills)) from error
+        if isinstance(report, FailureReport):
+            raise TrialFailed(from_report(report))
+        if not isinstance(report, kind):
+            sentence = f"The worker answered '{type(report).__name__}' where '{kind.__name__}' was due."
+            raise TrialFailed(Failure(Verdict.CRASHED, sentence, "broken-conversation"))
+        return report

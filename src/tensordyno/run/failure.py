@@ -1,0 +1,52 @@
+"""Turns what went wrong in a worker into a verdict with a reason."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tensordyno.errors import DynoError
+from tensordyno.records.messages import FailureReport
+from tensordyno.run.spawn import WorkerDied, WorkerHung
+from tensordyno.vocabulary import Verdict
+
+_REFUSALS = frozenset({"Unsupported", "MissingPackage", "UnknownName", "UsageError"})
+
+
+class Failure(NamedTuple):
+    """A verdict that is not VALID, its reason, its slug, and the worker's last words."""
+
+    verdict: Verdict
+    reason: str
+    slug: str
+    last_words: str = ""
+
+
+def from_report(report: FailureReport) -> Failure:
+    """A worker gave up for a reason that it understood."""
+    reason = f"{report.sentence} {report.remedy}".strip()
+    if report.error == "MemoryError":
+        return Failure(Verdict.OUT_OF_MEMORY, reason, report.slug, report.detail)
+    if report.error in _REFUSALS:
+        return Failure(Verdict.UNSUPPORTED, reason, report.slug)
+    return Failure(Verdict.CRASHED, reason, report.slug, report.detail)
+
+
+def from_error(error: DynoError, oom_kills_before: int | None) -> Failure:
+    """A worker died or hung. A kill counts as out of memory when the kernel's own count rose."""
+    if isinstance(error, WorkerHung):
+        return Failure(Verdict.TIMED_OUT, error.line(), error.slug, error.last_words)
+    if isinstance(error, WorkerDied):
+        now = oom_kills()
+        if error.status == -9 and None not in (now, oom_kills_before) and now != oom_kills_before:
+            sentence = "The kernel's out-of-memory killer ended the worker."
+            return Failure(Verdict.OUT_OF_MEMORY, sentence, "out-of-memory", error.last_words)
+        return Failure(Verdict.CRASHED, error.sentence, error.slug, error.last_words)
+    return Failure(Verdict.CRASHED, error.line(), error.slug)
+
+
+def oom_kills(vmstat: Path = Path("/proc/vmstat")) -> int | None:
+    """How many processes the kernel has killed for memory since it started; None if it won't say."""
+    try:
+        lines = vmstat.read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)

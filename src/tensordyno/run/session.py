@@ -1,0 +1,136 @@
+"""A run from its first trial to its last: groups built, measured in rounds, every end recorded."""
+
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import groupby
+
+from tensordyno.errors import StoreError, WorkerFailure
+from tensordyno.records.outcome import Outcome
+from tensordyno.records.trial import Plan, Trial
+from tensordyno.run.contender import Contender, TrialFailed
+from tensordyno.run.contention import SpinReference
+from tensordyno.run.failure import Failure, from_error
+from tensordyno.run.group import Group
+from tensordyno.run.overhead import measure_overhead
+from tensordyno.run.prepared_models import PreparedModels
+from tensordyno.run.progress import Progress
+from tensordyno.run.spawn import Worker
+from tensordyno.run.watch import Watch
+from tensordyno.spec.schema import Spec
+from tensordyno.store.writer import RunWriter
+from tensordyno.vocabulary import Verdict
+
+
+class Session:
+    """Runs the trials of a plan that are not done yet and writes every fact as soon as it is known."""
+
+    def __init__(self, spec: Spec, writer: RunWriter, watch: Watch, progress: Progress) -> None:
+        self._spec = spec
+        self._writer = writer
+        self._watch = watch
+        self._progress = progress
+        self._reference = SpinReference()
+        self._models = PreparedModels(writer.folder.logs, spec.limits.build_seconds)
+        self._alive: list[Contender] = []
+        self._overhead_due = spec.telemetry.overhead
+
+    def run(self, plan: Plan, done: frozenset[str]) -> None:
+        """Run every trial whose id is not in `done`.
+
+        Raises KeyboardInterrupt or StoreError after the trials in progress have been recorded as
+        interrupted and their workers ended.
+        """
+        self._progress.planned(plan, len(done))
+        waiting = [trial for trial in plan.trials if trial.id not in done]
+        try:
+            for name, members in groupby(waiting, key=self._group_name):
+                self._run_group(name, tuple(members))
+        except (KeyboardInterrupt, StoreError) as stop:
+            self._give_up(stop)
+            raise
+        finally:
+            for contender in self._alive:
+                contender.worker.kill()
+
+    def _group_name(self, trial: Trial) -> str:
+        return trial.group if self._spec.interleave and trial.group else trial.id
+
+    def _run_group(self, name: str, trials: Iterable[Trial]) -> None:
+        for trial in trials:
+            try:
+                self._build(trial)
+            except TrialFailed as failed:
+                self._end(Outcome(trial=trial, **failure_fields(failed.failure)))
+        if self._overhead_due and self._alive:
+            self._measure_overhead(self._alive[0])
+        group = Group(list(self._alive), self._reference, self._progress)
+        for contender, outcome in group.rounds(self._spec.seed ^ zlib.crc32(name.encode())):
+            self._end_contender(contender, outcome)
+
+    def _build(self, trial: Trial) -> None:
+        """A built contender joins the living; a failed one is recorded with all that it said."""
+        self._progress.phase(trial, "preparing the network")
+        folder = self._models.folder_for(trial)
+        self._progress.phase(trial, "building")
+        log = self._writer.folder.log_file(trial.id)
+        try:
+            worker = Worker(log, trial.engine.python, trial.threads, trial.allocator)
+        except WorkerFailure as error:
+            raise TrialFailed(from_error(error, None)) from error
+        limits = self._spec.limits
+        contender = Contender(trial, worker, limits.build_seconds, limits.burst_grace_seconds)
+        self._alive.append(contender)
+        self._watch.follow({c.worker.pid: c.trial.id for c in self._alive})
+        try:
+            contender.build(folder)
+        except TrialFailed as failed:
+            self._end_contender(contender, contender.outcome(failed.failure))
+        else:
+            self._progress.phase(trial, "built, waiting for its turn")
+
+    def _measure_overhead(self, contender: Contender) -> None:
+        """Once a run, on the first build that stands."""
+        self._overhead_due = False
+        if contender.trial.measurement.clock != "real" or not self._watch.active:
+            return
+        self._progress.note("Measuring what the telemetry itself costs (sampler on, off, on, ...)")
+        with suppress(TrialFailed):  # the group's own rounds will meet the failure and record it
+            overhead = measure_overhead(contender, self._watch, self._reference)
+            if overhead:
+                self._writer.append(overhead)
+
+    def _end_contender(self, contender: Contender, outcome: Outcome) -> None:
+        latencies = contender.latencies_s
+        if len(latencies):
+            self._writer.save_latencies(outcome.trial.id, latencies)
+        self._alive.remove(contender)
+        self._end(outcome)
+        contender.worker.finish()
+
+    def _end(self, outcome: Outcome) -> None:
+        self._writer.append(outcome)
+        self._progress.ended(outcome)
+
+    def _give_up(self, stop: BaseException) -> None:
+        """Record what was in progress; on a full disk the ballast makes room for it."""
+        self._writer.give_up_ballast()
+        reason = "Stopped by the user." if isinstance(stop, KeyboardInterrupt) else str(stop)
+        slug = getattr(stop, "slug", "interrupted")
+        for contender in self._alive:
+            outcome = contender.outcome(Failure(Verdict.INTERRUPTED, reason, slug))
+            with suppress(StoreError):
+                self._writer.append(
+                    Outcome(trial=outcome.trial, verdict=outcome.verdict, reason=reason, slug=slug)
+                )
+            self._progress.ended(outcome)
+
+
+def failure_fields(failure: Failure) -> dict[str, str]:
+    """A failure as the fields of an Outcome."""
+    return {
+        "verdict": failure.verdict,
+        "reason": failure.reason,
+        "slug": failure.slug,
+        "last_words": failure.last_words,
+    }

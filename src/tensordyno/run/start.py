@@ -1,0 +1,88 @@
+"""Starts a run or goes on with one: the folder, its header, the plan, the end."""
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tensordyno import __version__
+from tensordyno.clock import RealClock
+from tensordyno.errors import StoreError
+from tensordyno.plan.make import make_plan
+from tensordyno.records.machine import RunFooter, RunHeader
+from tensordyno.records.trial import Plan
+from tensordyno.run.progress import Progress
+from tensordyno.run.session import Session
+from tensordyno.run.watch import Watch
+from tensordyno.spec.schema import Spec
+from tensordyno.spec.yaml_file import SpecFile, dump, load_spec
+from tensordyno.store.reader import read_run
+from tensordyno.store.writer import RunWriter
+from tensordyno.telemetry.machine import machine_facts
+from tensordyno.vocabulary import Verdict
+
+
+def start_run(loaded: SpecFile, root: Path, command: Sequence[str], progress: Progress) -> None:
+    """Plan a spec and run it in a new folder.
+
+    Raises StoreError when the folder cannot be used, DataError when a file the spec names is missing,
+    KeyboardInterrupt after a tidy stop.
+    """
+    spec = loaded.spec
+    plan = make_plan(spec, loaded.places)
+    with RunWriter(root) as writer:
+        writer.create(plan, dump(spec))
+        writer.append(_header(spec, root, command))
+        _run(spec, plan, frozenset(), writer, progress)
+
+
+def resume_run(root: Path, progress: Progress) -> None:
+    """Run what a run folder still lacks: trials without an outcome, and interrupted ones."""
+    run = read_run(root)
+    spec = load_spec(run.folder.spec).spec
+    done = frozenset(o.trial.id for o in run.outcomes if o.verdict is not Verdict.INTERRUPTED)
+    with RunWriter(root) as writer:
+        writer.reopen()
+        _run(spec, run.plan, done, writer, progress)
+
+
+def default_root(spec: Spec, parent: Path = Path("runs")) -> Path:
+    """`runs/2026-11-21_120501-resnet50`: sorts by time, says what it is, never exists yet."""
+    words = spec.name or (spec.models[0].name if spec.models else "run")
+    slug = "".join(c if c.isalnum() else "-" for c in words.lower()).strip("-")[:40]
+    stem = f"{datetime.now().strftime('%Y-%m-%d_%H%M%S')}-{slug}"
+    taken = sum(1 for _ in parent.glob(f"{stem}*")) if parent.exists() else 0
+    return parent / (f"{stem}-{taken + 1}" if taken else stem)
+
+
+def _run(spec: Spec, plan: Plan, done: frozenset[str], writer: RunWriter, progress: Progress) -> None:
+    interrupted = True
+    try:
+        with Watch(spec.telemetry, writer) as watch:
+            Session(spec, writer, watch, progress).run(plan, done)
+        interrupted = False
+    finally:
+        footer = RunFooter(finished=_now(), interrupted=interrupted)
+        try:
+            writer.append(footer)
+        except StoreError:
+            if not interrupted:
+                raise
+
+
+def _header(spec: Spec, root: Path, command: Sequence[str]) -> RunHeader:
+    return RunHeader(
+        run=root.name,
+        started=_now(),
+        clock_start_s=RealClock.now(),
+        command=shlex.join(command),
+        version=__version__,
+        machine=machine_facts(),
+        baseline=spec.baseline or "",
+        latency_bound_s=spec.latency_bound_s,
+        seed=spec.seed,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,57 @@
+"""Telemetry of a run: the sampler and the folder it writes to."""
+
+from types import TracebackType
+from typing import Self
+
+from tensordyno.clock import RealClock
+from tensordyno.errors import StoreError
+from tensordyno.records.base import Record
+from tensordyno.spec.schema import TelemetrySettings
+from tensordyno.store.writer import RunWriter
+from tensordyno.telemetry.base import open_sources
+from tensordyno.telemetry.sampler import Sampler
+
+
+class Watch:
+    """Samples every sensor from `__enter__` to `__exit__`; what it cannot write it drops, and says so."""
+
+    def __init__(self, settings: TelemetrySettings, writer: RunWriter) -> None:
+        self._writer = writer
+        self.dropped = 0  # readings that found no room on the disk
+        self.active = settings.sources != ()
+        self.interval_s = settings.interval_s
+        sources = open_sources(settings.sources) if self.active else []
+        self._sampler = Sampler(sources, RealClock(), settings.interval_s, self._store)
+
+    def follow(self, processes: dict[int, str]) -> None:
+        """Watch these worker processes from now on, pid -> label."""
+        self._sampler.watch(processes)
+
+    def pause(self) -> None:
+        """Stop reading sensors for a while."""
+        self._sampler.pause()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        self._sampler.resume()
+
+    def __enter__(self) -> Self:
+        if self.active:
+            self._sampler.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.active:
+            self._sampler.close()
+            self._writer.append(self._sampler.facts())
+
+    def _store(self, source: str, record: Record) -> None:
+        try:
+            self._writer.append_reading(source, record)
+        except StoreError:  # the trial's own records matter more; the session meets the full disk itself
+            self.dropped += 1

@@ -1,0 +1,171 @@
+"""Writes a run folder: one flushed line a record, so that a crash loses at most what was in progress.
+
+A small ballast file is given up when the disk is full: the lines that say so still fit.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tensordyno.errors import StoreError
+from tensordyno.records.base import Record
+from tensordyno.records.trial import Plan
+from tensordyno.records.wire import encode_line
+from tensordyno.store.layout import RunFolder
+
+_BALLAST_BYTES = 64 * 1024
+
+
+class RunWriter:
+    """Appends facts to a run folder. Every method raises StoreError and leaves whole lines behind."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = RunFolder(root)
+        self._records: IO[bytes] | None = None
+        self._readings: dict[str, IO[bytes]] = {}
+        self._ballast = root / ".ballast"
+
+    def create(self, plan: Plan, spec_text: str) -> None:
+        """Make the folder and store what was asked."""
+        folder = self.folder
+        if folder.records.exists():
+            raise StoreError(
+                "run-exists",
+                f"{folder.root} already holds a run.",
+                f"Choose another folder, or finish that run: dyno run --resume {folder.root}",
+            )
+        with _explained(folder.root):
+            for path in (folder.root, folder.samples, folder.readings, folder.logs):
+                path.mkdir(parents=True, exist_ok=True)
+            self._ballast.write_bytes(bytes(_BALLAST_BYTES))
+            write_whole(folder.spec, spec_text.encode())
+            write_whole(folder.plan, msgspec.json.encode(plan))
+            self._records = _open_alone(folder.records)
+
+    def reopen(self) -> None:
+        """Go on with a run that was cut short; a half-written last line is removed."""
+        with _explained(self.folder.root):
+            self._records = _open_alone(self.folder.records)
+            _cut_partial_line(self.folder.records)
+            for path in self.folder.readings.glob("*.jsonl"):
+                _cut_partial_line(path)
+            self._ballast.write_bytes(bytes(_BALLAST_BYTES))
+
+    def append(self, record: Record) -> None:
+        """One record, on the disk when this returns."""
+        if self._records is None:
+            raise StoreError("closed-run", f"{self.folder.root} is not open for writing.")
+        self._write_line(self._records, record)
+        with _explained(self.folder.records):
+            os.fsync(self._records.fileno())
+
+    def append_reading(self, source: str, record: Record) -> None:
+        """One line of telemetry, flushed to the system."""
+        path = self.folder.reading_file(source)
+        with _explained(path):
+            if source not in self._readings:
+                self._readings[source] = path.open("ab", buffering=0)
+        self._write_line(self._readings[source], record)
+
+    def save_latencies(self, trial_id: str, latencies_s: NDArray[np.float64]) -> None:
+        """The raw latencies of one trial in seconds: whole, or not at all."""
+        path = self.folder.sample_file(trial_id)
+        part = path.with_suffix(".part")
+        with _explained(path):
+            with part.open("wb") as file:
+                np.save(file, latencies_s, allow_pickle=False)
+            part.replace(path)
+
+    def give_up_ballast(self) -> None:
+        """Make room for the last lines on a full disk."""
+        self._ballast.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close all files and remove the ballast."""
+        for file in (self._records, *self._readings.values()):
+            if file:
+                file.close()
+        self._records = None
+        self._readings.clear()
+        self.give_up_ballast()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _write_line(self, file: IO[bytes], record: Record) -> None:
+        """A whole line or nothing: what did not fit is cut off again."""
+        size = os.fstat(file.fileno()).st_size
+        try:
+            rest = memoryview(encode_line(record))
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as wrong:
+            os.ftruncate(file.fileno(), size)
+            raise explained(wrong, Path(file.name)) from wrong
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an OSError inside the block into a StoreError that names the path."""
+    try:
+        yield
+    except OSError as wrong:
+        raise explained(wrong, path) from wrong
+
+
+def explained(error: OSError, path: Path) -> StoreError:
+    """What an OSError while writing `path` means to a user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            "disk-full", f"The disk is full: {path} cannot be written.", "Free some space, then --resume."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StoreError(
+            "no-permission", f"No permission to write {path}.", "Choose another folder with -o DIR."
+        )
+    return StoreError("cannot-write", f"{path} cannot be written: {error.strerror or error}.")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees all of it or none of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def _open_alone(path: Path) -> IO[bytes]:
+    """Open for appending, unbuffered, while no other process does."""
+    file = path.open("ab", buffering=0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as busy:
+        file.close()
+        raise StoreError("run-in-use", f"Another dyno is writing to {path.parent}.") from busy
+    return file
+
+
+def _cut_partial_line(path: Path) -> None:
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("rb+") as file:
+            file.truncate(whole)

@@ -1,0 +1,77 @@
+"""Answers orders one after the other; the first failure ends the worker."""
+
+import sys
+from pathlib import Path
+from tempfile import gettempdir
+
+from tensordyno.clock import RealClock
+from tensordyno.errors import DynoError, WorkerFailure
+from tensordyno.records.messages import (
+    BuildOrder,
+    BurstOrder,
+    FailureReport,
+    FinishOrder,
+    Order,
+    PrepareOrder,
+    ReadyReport,
+    ReceiptOrder,
+)
+from tensordyno.worker.build import Build, make_engine
+from tensordyno.worker.conversation import Conversation, failure_report
+from tensordyno.worker.prepare import prepare_model
+from tensordyno.worker.process import process_facts, thread_count
+
+
+def serve(conversation: Conversation) -> int:
+    """Serve until told to finish; returns the exit status."""
+    service = _Service(conversation)
+    try:
+        for order in conversation.orders():
+            if isinstance(order, FinishOrder):
+                break
+            service.answer(order)
+    except Exception as error:
+        print(f"worker: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        conversation.report_failure(error)
+        return 1
+    finally:
+        service.close()
+    return 0
+
+
+class _Service:
+    """Holds the build between the order that makes it and the orders that measure it."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._build: Build | None = None
+
+    def answer(self, order: Order) -> None:
+        """Do what the order says and report it."""
+        say = self._conversation.report
+        if isinstance(order, PrepareOrder):
+            say(prepare_model(order))
+        elif isinstance(order, ReceiptOrder):
+            say(_receipt(order))
+        elif isinstance(order, BuildOrder):
+            self._build = Build(order)
+            say(self._build.ready())
+            say(self._build.built())
+        elif isinstance(order, BurstOrder):
+            if self._build is None:
+                raise WorkerFailure("broken-conversation", "A burst was ordered before a build.")
+            say(self._build.scenario.burst(order))
+
+    def close(self) -> None:
+        """Close the build, if there is one."""
+        if self._build:
+            self._build.close()
+
+
+def _receipt(order: ReceiptOrder) -> ReadyReport | FailureReport:
+    threads = thread_count(order.trial)
+    try:
+        engine = make_engine(order.trial, threads, RealClock(), Path(gettempdir()))
+        return ReadyReport(receipt=engine.receipt(), process=process_facts(order.trial, threads))
+    except DynoError as refusal:
+        return failure_report(refusal)

@@ -1,0 +1,143 @@
+"""Writing a run folder and reading it back, with the accidents that happen in between."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+
+from tensordyno.errors import StoreError
+from tensordyno.records.machine import MachineFacts, RunFooter, RunHeader
+from tensordyno.records.outcome import Outcome
+from tensordyno.records.reading import Channel, ChannelSet, Reading, Unavailable
+from tensordyno.records.trial import EngineChoice, Plan, Trial
+from tensordyno.store.reader import read_run
+from tensordyno.store.writer import RunWriter, explained
+from tensordyno.vocabulary import Precision, Verdict
+
+
+def trial(name):
+    return Trial(id=name, model="m", engine=EngineChoice(name="null"), precision=Precision.FP32, batch_size=1)
+
+
+HEADER = RunHeader(
+    run="r",
+    started="2026-01-01T00:00:00+00:00",
+    clock_start_s=1.0,
+    command="dyno run",
+    version="0",
+    machine=MachineFacts(hostname="h", os="o", kernel="k", cpu="c", cores=1),
+)
+PLAN = Plan(trials=(trial("a"), trial("b")))
+
+
+@pytest.fixture
+def writer(tmp_path):
+    with RunWriter(tmp_path / "run") as writer:
+        writer.create(PLAN, "name: x\n")
+        writer.append(HEADER)
+        yield writer
+
+
+def outcome(name, verdict=Verdict.VALID, **fields):
+    return Outcome(trial=trial(name), verdict=verdict, **fields)
+
+
+def test_a_run_reads_back_in_plan_order(writer):
+    writer.append(outcome("b"))
+    writer.append(outcome("a", reason="first"))
+    writer.save_latencies("a", np.array([0.1, 0.2]))
+    writer.append(RunFooter(finished="later"))
+    run = read_run(writer.folder.root)
+    assert [o.trial.id for o in run.outcomes] == ["a", "b"]
+    assert run.header == HEADER and run.footer is not None and not run.truncated
+    np.testing.assert_array_equal(run.latencies_s("a"), [0.1, 0.2])
+    assert len(run.latencies_s("b")) == 0
+
+
+def test_a_later_attempt_replaces_an_earlier_one(writer):
+    writer.append(outcome("a", Verdict.INTERRUPTED))
+    writer.append(outcome("a", Verdict.VALID))
+    assert [o.verdict for o in read_run(writer.folder.root).outcomes] == [Verdict.VALID]
+
+
+def test_a_line_cut_by_a_crash_costs_that_line_only(writer):
+    writer.append(outcome("a"))
+    records = writer.folder.records
+    whole = records.read_bytes()
+    records.write_bytes(whole + b'{"schema":1,"kind":"outc')
+    run = read_run(writer.folder.root)
+    assert run.truncated and [o.trial.id for o in run.outcomes] == ["a"]
+    writer.close()
+    with RunWriter(writer.folder.root) as again:
+        again.reopen()
+        assert records.read_bytes() == whole
+        again.append(outcome("b"))
+    assert [o.trial.id for o in read_run(writer.folder.root).outcomes] == ["a", "b"]
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(writer):
+    writer.close()
+    with pytest.raises(StoreError) as caught:
+        RunWriter(writer.folder.root).create(PLAN, "")
+    assert caught.value.slug == "run-exists" and "--resume" in caught.value.remedy
+
+
+def test_a_run_in_use_is_not_opened_twice(writer):
+    with pytest.raises(StoreError) as caught:
+        RunWriter(writer.folder.root).reopen()
+    assert caught.value.slug == "run-in-use"
+
+
+def test_readings_come_back_as_series_with_gaps(writer):
+    power = Channel(source="nvml", name="power", unit="W", device="gpu0")
+    clock = Channel(source="nvml", name="clock", unit="Hz", device="gpu0")
+    writer.append_reading("nvml", ChannelSet(source="nvml", channels=(power,)))
+    writer.append_reading("nvml", Reading(t_s=1.0, values=(100.0,)))
+    writer.append_reading("nvml", ChannelSet(source="nvml", channels=(power, clock)))
+    writer.append_reading("nvml", Reading(t_s=2.0, values=(None, 5.0)))
+    writer.append_reading("rapl", Unavailable(source="rapl", reason="no powercap"))
+    run = read_run(writer.folder.root)
+    series = {s.channel.name: s for s in run.series}
+    np.testing.assert_array_equal(series["power"].times_s, [1.0, 2.0])
+    np.testing.assert_array_equal(series["power"].values, [100.0, np.nan])
+    np.testing.assert_array_equal(series["clock"].values, [5.0])
+    assert run.unavailable == (Unavailable(source="rapl", reason="no powercap"),)
+
+
+def test_no_run_here(tmp_path):
+    with pytest.raises(StoreError) as caught:
+        read_run(tmp_path)
+    assert caught.value.slug == "no-run"
+
+
+def test_broken_samples_are_named(writer):
+    writer.append(outcome("a"))
+    writer.folder.sample_file("a").write_bytes(b"\x93NUMPY broken")
+    with pytest.raises(StoreError, match=r"a\.npy"):
+        read_run(writer.folder.root).latencies_s("a")
+
+
+@pytest.mark.parametrize(
+    ("code", "slug"),
+    [(errno.ENOSPC, "disk-full"), (errno.EACCES, "no-permission"), (errno.EIO, "cannot-write")],
+)
+def test_system_errors_become_one_line_with_a_remedy(tmp_path, code, slug):
+    error = explained(OSError(code, os.strerror(code)), tmp_path)
+    assert error.slug == slug and str(tmp_path) in error.sentence
+
+
+def test_a_line_that_does_not_fit_leaves_whole_lines_behind(writer, monkeypatch):
+    writer.append(outcome("a"))
+    before = writer.folder.records.read_bytes()
+
+    def full(fd):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError) as caught:
+        writer.append(outcome("b"))
+    assert caught.value.slug == "disk-full"
+    monkeypatch.undo()
+    assert writer.folder.records.read_bytes().startswith(before)
+    assert not read_run(writer.folder.root).truncated
