@@ -51,9 +51,13 @@ class Catalogue:
 
         Returns None when the member does not define `constant`.
         """
-        return _literal(self._source(name), constant)
+        return _literal(self.source(name), constant)
 
-    def _source(self, name: str) -> Path:
+    def source(self, name: str) -> Path:
+        """The file that defines a member, found without importing it.
+
+        Raises UnknownName, offering the nearest names, when there is no such member.
+        """
         if name in self._files():
             return self._files()[name]
         if name in self._entry_points():

@@ -48,24 +48,24 @@ class FakeNvml:
             return lambda gpu, *arguments, **options: self._answer(gpu, name, arguments)
         return getattr(pynvml, name)
 
-    def nvmlInit(self):  # noqa: N802
+    def nvmlInit(self):
         if self.driver_error is not None:
             raise self.driver_error
         self.users += 1
 
-    def nvmlShutdown(self):  # noqa: N802
+    def nvmlShutdown(self):
         self.users -= 1
 
-    def nvmlSystemGetDriverVersion(self):  # noqa: N802
+    def nvmlSystemGetDriverVersion(self):
         return b"580.159.04"  # as old bindings give strings
 
-    def nvmlDeviceGetCount(self):  # noqa: N802
+    def nvmlDeviceGetCount(self):
         return len(self.gpus)
 
-    def nvmlDeviceGetHandleByIndex(self, index):  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, index):
         return index
 
-    def nvmlDeviceGetFieldValues(self, gpu, fields):  # noqa: N802
+    def nvmlDeviceGetFieldValues(self, gpu, fields):
         return [self._field(gpu, field) for field in fields]
 
     def _field(self, gpu, field):

@@ -43,8 +43,9 @@ class Meter:
     method: str
     times_s: FloatArray
     joules: FloatArray
-    gaps_s: FloatArray  # between neighbouring readings
+    gaps_s: FloatArray  # to the next reading; 0 after the last
     moves: NDArray[np.int64]  # readings so far at which the value had changed
+    falls: NDArray[np.int64]  # readings so far at which the energy had become less: a counter was reset
 
 
 class Meters:
@@ -150,8 +151,15 @@ def _integral(series: Series) -> Meter:
 
 
 def _meter(device: str, method: str, times_s: FloatArray, joules: FloatArray, moving: FloatArray) -> Meter:
-    moves = np.concatenate(([0], np.cumsum(np.diff(moving) != 0)))
-    return Meter(device, method, times_s, joules, np.diff(times_s), moves)
+    return Meter(
+        device=device,
+        method=method,
+        times_s=times_s,
+        joules=joules,
+        gaps_s=np.append(np.diff(times_s), 0.0),
+        moves=np.concatenate(([0], np.cumsum(np.diff(moving) != 0))),
+        falls=np.concatenate(([0], np.cumsum(np.diff(joules) < 0))),
+    )
 
 
 def _joules(meter: Meter, bursts: Sequence[Burst]) -> tuple[FloatArray, int]:
@@ -160,19 +168,15 @@ def _joules(meter: Meter, bursts: Sequence[Burst]) -> tuple[FloatArray, int]:
     Resolved: readings on both sides, none of them further apart than half the burst, no step back.
     """
     edges = np.array([(b.start_s, b.stop_s) for b in bursts])
-    joules: FloatArray = np.diff(np.interp(edges, meter.times_s, meter.joules), axis=1)[:, 0]
+    energy_j = np.interp(edges, meter.times_s, meter.joules)
     before = np.searchsorted(meter.times_s, edges[:, 0], side="right") - 1
     after = np.searchsorted(meter.times_s, edges[:, 1], side="left")
-    updates = 0
-    for i, (low, high) in enumerate(zip(before, after, strict=True)):
-        outside = low < 0 or high >= len(meter.times_s)
-        if outside or meter.gaps_s[low:high].max() > bursts[i].duration_s / 2 or _fell(meter, low, high):
-            joules[i] = np.nan
-        else:
-            updates += int(meter.moves[high] - meter.moves[low])
-    return joules, updates
-
-
-def _fell(meter: Meter, low: int, high: int) -> bool:
-    """Whether a counter was reset inside a stretch of readings."""
-    return bool((np.diff(meter.joules[low : high + 1]) < 0).any())
+    last = len(meter.times_s) - 1
+    low = np.clip(before, 0, last - 1)
+    high = np.clip(after, low + 1, last)
+    # reduceat takes the maximum from each index to the next; every second one lies between two bursts
+    widest_s = np.maximum.reduceat(meter.gaps_s, np.column_stack((low, high)).ravel())[::2]
+    resolved = (before >= 0) & (after <= last) & (meter.falls[high] == meter.falls[low])
+    resolved &= widest_s <= (edges[:, 1] - edges[:, 0]) / 2
+    joules = np.where(resolved, energy_j[:, 1] - energy_j[:, 0], np.nan)
+    return joules, int((meter.moves[high] - meter.moves[low])[resolved].sum())

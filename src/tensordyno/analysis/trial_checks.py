@@ -113,14 +113,14 @@ def too_few_samples(run: Run, scores: Sequence[Score]) -> list[Warning]:
 def refused(run: Run, scores: Sequence[Score]) -> list[Warning]:
     """The engine refused a precision, a device or a network while building."""
     concerned = [s for s in scores if s.verdict is Verdict.UNSUPPORTED]
-    return about("refused", f"{_trials(len(concerned))} were refused by their engine.", concerned)
+    return about("refused", f"{_trials(len(concerned))} refused by the engine.", concerned)
 
 
 def skipped(run: Run, scores: Sequence[Score]) -> list[Warning]:
     """Combinations that were asked for and planned away."""
     concerned = [s for s in scores if s.verdict is Verdict.SKIPPED]
     reasons = "; ".join(sorted({s.reason for s in concerned if s.reason})[:3])
-    sentence = f"{_trials(len(concerned))} were skipped: {reasons}"
+    sentence = f"{_trials(len(concerned))} skipped: {reasons}"
     return about("skipped", sentence, concerned)
 
 

@@ -102,5 +102,5 @@ class LiveProgress(Progress):
         for name, row in self._racing.items():
             style = "bold" if row["doing"] not in ("waiting", "built, waiting for its turn") else "dim"
             table.add_row(name, row["doing"], row["rate"], row["sure"], row["spent"], style=style)
-        parts = [table, self._bar]
-        return Group(*([Text(self._note, style="italic")] if self._note else []), *parts)
+        note = Text(self._note, style="italic", end="\n" if self._note else "")
+        return Group(note, table, self._bar)

@@ -100,6 +100,6 @@ def _print_sensor(source: Source) -> None:
         return
     names = ", ".join(dict.fromkeys(f"{c.name} [{c.unit}]" for c in channels))
     out.print(Text(f"  {source.name:15}", style="green").append(names or "follows worker processes"))
-    for reason in source.lacking():
-        out.print(f"  {'':15}unavailable: {reason}", style="yellow")
+    for lack in source.lacking():
+        out.print(f"  {'':15}unavailable: {lack}", style="yellow")
     source.close()

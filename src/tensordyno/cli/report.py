@@ -25,12 +25,22 @@ def command(run: Path, output: Path | None, nvidia_smi_csv: Path | None, quiet: 
 
     page = write_report(run, output)
     if nvidia_smi_csv is not None:
-        from tensordyno.store.reader import read_run
-        from tensordyno.telemetry.nvidia_smi_csv import write_csv
-
-        write_csv(read_run(run), nvidia_smi_csv)
+        _write_nvidia_smi_csv(run, nvidia_smi_csv)
     click.echo(page if quiet else f"Report: {page}")
     return 0
+
+
+def _write_nvidia_smi_csv(root: Path, path: Path) -> None:
+    from datetime import datetime
+
+    from tensordyno.store.reader import read_run
+    from tensordyno.store.writer import write_whole
+    from tensordyno.telemetry.nvidia_smi_csv import nvidia_smi_csv
+
+    run = read_run(root)
+    started = datetime.fromisoformat(run.header.started)
+    text = nvidia_smi_csv(run.series, run.devices, started, run.header.clock_start_s)
+    write_whole(path, text.encode())
 
 
 MEMBER = command

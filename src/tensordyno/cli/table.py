@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tensordyno.analysis.scores import Score
+from tensordyno.analysis.scores import Interval, Score
 from tensordyno.cli.display import verdict_style
 from tensordyno.datasets.base import DATASETS
 from tensordyno.engines.base import ENGINES, engine_class
@@ -15,7 +15,6 @@ from tensordyno.models.base import cards
 from tensordyno.records.trial import Plan
 from tensordyno.store.reader import Run, read_run
 from tensordyno.telemetry.base import SOURCES
-from tensordyno.timing.intervals import Interval
 from tensordyno.units import significant, with_interval, with_unit
 
 

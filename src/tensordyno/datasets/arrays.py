@@ -47,9 +47,10 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
     if not path.exists():
         raise DataError("missing-data", f"There is no file {path}.", "Give an .npz file.")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream:
+            stored = np.load(stream, allow_pickle=False)
             if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise ValueError("this is one array, not an .npz file")
+                raise ValueError("this is one array, not an archive of arrays")
             return {key: stored[key] for key in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as wrong:
         reason = " ".join(str(wrong).split())

@@ -28,20 +28,20 @@ NAME = "null"
 
 _JITTERS = 65_536  # drawn beforehand, so that drawing is not timed
 
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class NullOptions(EngineOptions, frozen=True, kw_only=True):
     """What a batch costs and when to fail. Times in seconds."""
 
-    cost_s: Seconds = 0.001  # of a batch
-    per_image_s: Seconds = 0.0  # added for each image
-    load_s: Seconds = 0.0
-    compile_s: Seconds = 0.0
+    cost_s: NonNegative = 0.001  # of a batch
+    per_image_s: NonNegative = 0.0  # added for each image
+    load_s: NonNegative = 0.0
+    compile_s: NonNegative = 0.0
     depth: Annotated[int, msgspec.Meta(ge=1)] = 1  # batches in flight, side by side
     spin: bool = False  # busy instead of asleep; on the real clock only
-    noise: Seconds = 0.0  # sigma of a lognormal jitter whose mean is 1
-    error: Seconds = 0.0  # noise added to the logits, relative to their root mean square
+    noise: NonNegative = 0.0  # sigma of a lognormal jitter whose mean is 1
+    error: NonNegative = 0.0  # noise added to the logits, relative to their root mean square
     fail: Failure = ""
     fail_at: Literal["receipt", "load", "compile", "bind", "run"] = "run"
     fail_after: Annotated[int, msgspec.Meta(ge=0)] = 0  # batches that succeed before fail_at="run"
@@ -98,7 +98,9 @@ class NullEngine(Engine):
         return NullStep(self, logits) if self._options.depth == 1 else _SideBySide(self, logits)
 
     def wait(self) -> Callable[[float], None]:
-        """How a step lets time pass: asleep on the setup's clock, or busy on the real one."""
+        """How a step lets time pass: asleep on the setup's clock, busy on the real one, or not at all."""
+        if not _cost_s(self.setup, self._options):
+            return _nothing  # a sleep of no length takes Linux some 50 microseconds
         busy = self._options.spin and isinstance(self.setup.clock, RealClock)
         return _spin if busy else self.setup.clock.sleep
 
@@ -168,14 +170,16 @@ class _SideBySide(NullStep):
 
     def finish(self, handle: Any) -> None:
         """Wait until the batch is done."""
-        self._wait(max(0.0, handle - self._now()))
+        left_s = handle - self._now()
+        if left_s > 0:
+            self._wait(left_s)
 
 
 MEMBER = NullEngine
 
 
 def _durations(setup: EngineSetup, options: NullOptions) -> Iterator[float]:
-    cost_s = options.cost_s + setup.batch_size * options.per_image_s
+    cost_s = _cost_s(setup, options)
     if not options.noise:
         return itertools.repeat(cost_s)
     drawn = np.random.default_rng(setup.seed).standard_normal(_JITTERS)
@@ -183,8 +187,16 @@ def _durations(setup: EngineSetup, options: NullOptions) -> Iterator[float]:
     return itertools.cycle((cost_s * jitter).tolist())
 
 
+def _cost_s(setup: EngineSetup, options: NullOptions) -> float:
+    return options.cost_s + setup.batch_size * options.per_image_s
+
+
 def _digest(image: FloatArray) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
+
+
+def _nothing(duration_s: float) -> None:
+    pass
 
 
 def _spin(duration_s: float) -> None:

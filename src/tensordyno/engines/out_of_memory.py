@@ -10,7 +10,7 @@ _PHRASES = (
     "not enough memory",
     "can't allocate memory",
     "cannot allocate memory",
-    "failed to allocate memory",
+    "failed to allocate",
     "bad_alloc",
     "bad allocation",
     "alloc_failed",
@@ -37,7 +37,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def memory_errors() -> Iterator[None]:
     """A stretch of framework calls; also a decorator.
 
-    Raises MemoryError, with the framework's first line as its message, instead of whatever the
+    Raises MemoryError, with the framework's most telling line as its message, instead of whatever the
     framework raises when memory runs out. Other exceptions pass unchanged.
     """
     try:
@@ -46,5 +46,12 @@ def memory_errors() -> Iterator[None]:
         raise
     except Exception as error:
         if is_out_of_memory(error):
-            raise MemoryError(str(error).strip().partition("\n")[0]) from error
+            raise MemoryError(_telling_line(error)) from error
         raise
+
+
+def _telling_line(error: BaseException) -> str:
+    """The line that speaks of memory, of a message that may be a page long."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = (line for line in lines if any(phrase in line.lower() for phrase in _PHRASES))
+    return next(telling, lines[0] if lines else "")

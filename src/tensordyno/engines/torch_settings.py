@@ -105,8 +105,7 @@ def _build_flags(shown: str) -> str:
     """One line of `torch.__config__.show()`: compiler, libraries, instruction sets."""
     lines = [line.removeprefix("  - ").strip() for line in shown.splitlines() if line.startswith("  - ")]
     kept = [line for line in lines if not line.startswith(("Build settings", "LAPACK", "C++ Version"))]
-    short = [re.sub(r"\s*(\(.*?\)|for Intel.*|Product Build \d+)", "", line) for line in kept]
-    return "; ".join(line.replace("-Product Build", "").strip() for line in short)
+    return "; ".join(re.sub(r"\s*(\(.*?\)|-Product Build \d+|for Intel.*)", "", line) for line in kept)
 
 
 def _libraries() -> dict[str, str]:

@@ -17,7 +17,20 @@ from tensordyno.catalogue import Catalogue
 from tensordyno.errors import UnknownName
 from tensordyno.records.model import ModelCard, ModelFacts
 
-_SHARED_CODE = frozenset({"layers", "weights", "count", "export", "external", "prepared"})
+_SHARED_CODE = frozenset(
+    {
+        "layers",
+        "weights",
+        "count",
+        "export",
+        "external",
+        "onnx_file",
+        "reference",
+        "resolve",
+        "cache_key",
+        "prepared",
+    }
+)
 FAMILIES = Catalogue("models", "model family", besides=_SHARED_CODE)
 
 BATCH_AXIS = "N"  # name of the ONNX graph's symbolic batch axis; engines fix it
@@ -26,7 +39,7 @@ BATCH_AXIS = "N"  # name of the ONNX graph's symbolic batch axis; engines fix it
 class PreparedModel(msgspec.Struct, frozen=True, kw_only=True):
     """A network made ready once for all engines, as files of one folder.
 
-    onnx:      float32 graph, input `images` (N, C, H, W) with symbolic N (BATCH_AXIS), output `logits` (N, classes)
+    onnx:      float32 graph, input `images` (N, C, H, W) to output `logits` (N, classes), symbolic BATCH_AXIS
     weights:   safetensors file of the state dict; None for a network that came as ONNX
     reference: .npz with `images` float32 (n, C, H, W), `logits` float32 (n, classes) from strict FP32
     """

@@ -67,8 +67,9 @@ def _settle_norm(norm: "_BatchNorm", x: "Tensor", generator: "Generator") -> Non
     over = [axis for axis in range(x.dim()) if axis != 1]
     variance, mean = torch.var_mean(x, over, correction=0)
     norm.reset_running_stats()
-    norm.running_mean.copy_(mean)
-    norm.running_var.copy_(variance)
+    if norm.running_mean is not None and norm.running_var is not None:
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
     if norm.affine:
         scale = x.square().mean().rsqrt()
         norm.weight.copy_((variance + norm.eps).sqrt() * scale)

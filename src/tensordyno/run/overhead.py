@@ -8,18 +8,20 @@ from tensordyno.run.contention import SpinReference
 from tensordyno.run.watch import Watch
 
 _PAIRS = 10
-_MOST_ATTEMPTS = 3 * _PAIRS
+_ATTEMPTS_PER_PAIR = 3
 
 
-def measure_overhead(contender: Contender, watch: Watch, reference: SpinReference) -> Overhead | None:
+def measure_overhead(
+    contender: Contender, watch: Watch, reference: SpinReference, pairs: int = _PAIRS
+) -> Overhead | None:
     """Throughput with the sampler on over throughput with it off, from pairs of neighbouring bursts.
 
     Pairs begin alternately with on and off, so that a drift of the machine cancels. None when the
     machine was too busy for three clean pairs. Raises TrialFailed.
     """
     kept: dict[bool, list[Burst]] = {True: [], False: []}
-    for attempt in range(_MOST_ATTEMPTS):
-        if len(kept[True]) == _PAIRS:
+    for attempt in range(_ATTEMPTS_PER_PAIR * pairs):
+        if len(kept[True]) == pairs:
             break
         order = (True, False) if attempt % 2 else (False, True)
         pair = {on: _burst(contender, watch, reference, on) for on in order}

@@ -1,12 +1,12 @@
 """Each network is prepared once, by a worker of its own, and kept for later runs."""
 
-import hashlib
 import os
 from pathlib import Path
 
 from tensordyno.datasets.base import DataRequest, open_dataset
 from tensordyno.errors import DynoError, WorkerFailure
-from tensordyno.models.prepared import cache_key, load_prepared
+from tensordyno.models.cache_key import cache_key
+from tensordyno.models.prepared import load_prepared
 from tensordyno.records.messages import FailureReport, PrepareOrder
 from tensordyno.records.trial import Trial
 from tensordyno.run.contender import TrialFailed
@@ -84,5 +84,4 @@ def _key(trial: Trial) -> str:
         DataRequest(name=trial.dataset, seed=trial.seed, skip_unreadable=trial.skip_unreadable)
     )
     reference = f"{trial.dataset} {dataset.content_hash()} {trial.verify_images} {trial.skip_unreadable}"
-    digest = hashlib.sha256(reference.encode()).hexdigest()[:8]
-    return f"{cache_key(trial.model, trial.weights, trial.seed)}-{digest}"
+    return cache_key(trial.model, trial.weights, trial.seed, reference)

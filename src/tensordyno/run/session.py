@@ -61,7 +61,7 @@ class Session:
             try:
                 self._build(trial)
             except TrialFailed as failed:
-                self._end(Outcome(trial=trial, **failure_fields(failed.failure)))
+                self._end(ended(trial, failed.failure))
         if self._overhead_due and self._alive:
             self._measure_overhead(self._alive[0])
         group = Group(list(self._alive), self._reference, self._progress)
@@ -118,19 +118,18 @@ class Session:
         reason = "Stopped by the user." if isinstance(stop, KeyboardInterrupt) else str(stop)
         slug = getattr(stop, "slug", "interrupted")
         for contender in self._alive:
-            outcome = contender.outcome(Failure(Verdict.INTERRUPTED, reason, slug))
+            outcome = ended(contender.trial, Failure(Verdict.INTERRUPTED, reason, slug))
             with suppress(StoreError):
-                self._writer.append(
-                    Outcome(trial=outcome.trial, verdict=outcome.verdict, reason=reason, slug=slug)
-                )
+                self._writer.append(outcome)
             self._progress.ended(outcome)
 
 
-def failure_fields(failure: Failure) -> dict[str, str]:
-    """A failure as the fields of an Outcome."""
-    return {
-        "verdict": failure.verdict,
-        "reason": failure.reason,
-        "slug": failure.slug,
-        "last_words": failure.last_words,
-    }
+def ended(trial: Trial, failure: Failure) -> Outcome:
+    """The outcome of a trial that never had a worker, or lost all it had."""
+    return Outcome(
+        trial=trial,
+        verdict=failure.verdict,
+        reason=failure.reason,
+        slug=failure.slug,
+        last_words=failure.last_words,
+    )

@@ -21,7 +21,8 @@ def logits_of(engine: Engine, images: FloatArray) -> FloatArray:
 
 def logits_of_batches(engine: Engine, batches: Iterable[Batch]) -> tuple[FloatArray, list[int]]:
     """Logits and labels of all labelled batches."""
-    logits, labels = [], []
+    logits: list[FloatArray] = []
+    labels: list[int] = []
     for batch in batches:
         if batch.labels is not None:
             logits.append(logits_of(engine, batch.images))

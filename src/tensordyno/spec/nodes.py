@@ -44,7 +44,10 @@ for _name, _pattern, _first in _PLAIN:
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar(_TAG + "str", text, style="|" if "\n" in text else None)
+    style = "|" if "\n" in text else None
+    if set(text) & set("\x85\u2028\u2029\ufeff"):  # PyYAML takes them for line ends unless escaped
+        style = '"'
+    return dumper.represent_scalar(_TAG + "str", text, style=style)
 
 
 SpecDumper.add_representer(str, _represent_text)

@@ -63,7 +63,7 @@ class Sampler:
 
     def start(self) -> None:
         """Open, and sample on a daemon thread from now on."""
-        if not self._running.is_set():
+        if not self._is_open():
             self.open()
         self._thread = Thread(target=self._loop, name="sampler", daemon=True)
         self._thread.start()
@@ -97,8 +97,9 @@ class Sampler:
     def resume(self) -> None:
         """Go on with the next time of the schedule; what was missed meanwhile is not late."""
         with self._lock:
-            self._due_s = self._next_due_s(self._clock.now())
-            self._running.set()
+            if self._is_open():
+                self._due_s = self._next_due_s(self._clock.now())
+                self._running.set()
 
     def facts(self) -> SamplerFacts:
         """The account so far. A sweep's cost is the time it took, the wait for devices and sink included."""
@@ -139,6 +140,9 @@ class Sampler:
                 self._running.wait()
         except Exception as wrong:  # the sink's: a full disk, a closed file
             self._failure = wrong
+
+    def _is_open(self) -> bool:
+        return not math.isnan(self._due_s)
 
     def _open_source(self, source: Source) -> None:
         try:

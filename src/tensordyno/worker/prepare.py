@@ -14,14 +14,15 @@ from tensordyno.records.trial import Trial
 
 def prepare_model(order: PrepareOrder) -> PreparedReport:
     """Build, export and store the trial's network in the order's folder."""
-    from tensordyno.models.prepared import prepare, resolve
+    from tensordyno.models.prepared import prepare
+    from tensordyno.models.resolve import resolve
 
     clock = RealClock()
     start = clock.now()
     trial = order.trial
-    resolved = resolve(trial.model, trial.weights)
+    resolved = resolve(trial.model, trial.weights, trial.seed)
     images = reference_images(trial, resolved.card)
-    prepared = prepare(resolved, trial.seed, Path(order.folder), images)
+    prepared = prepare(resolved, Path(order.folder), images)
     phase = Phase(name="prepare", start_s=start, stop_s=clock.now())
     return PreparedReport(model=prepared.facts, phase=phase)
 

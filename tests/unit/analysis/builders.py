@@ -83,7 +83,13 @@ def latencies_of(bursts):
 def header(**fields):
     machine = {"hostname": "h", "os": "Linux", "kernel": "6", "cpu": "EPYC", "cores": 2}
     machine |= fields.pop("machine", {})
-    asked = {"run": "r", "started": "2026-11-21T00:00:00Z", "clock_start_s": 0.0, "command": "dyno", "version": "1"}
+    asked = {
+        "run": "r",
+        "started": "2026-11-21T00:00:00Z",
+        "clock_start_s": 0.0,
+        "command": "dyno",
+        "version": "1",
+    }
     return RunHeader(machine=MachineFacts(**machine), **(asked | fields))
 
 

@@ -11,7 +11,9 @@ from scipy import stats
 from tensordyno.analysis.order_statistics import fewest_samples, interval_ranks, percentiles
 
 
-@pytest.mark.parametrize(("percentile", "fewest"), [(99, 459), (90, 44), (50, 7), (99.9, 4603), (95, 90), (1, 459)])
+@pytest.mark.parametrize(
+    ("percentile", "fewest"), [(99, 459), (90, 44), (50, 7), (99.9, 4603), (95, 90), (1, 459)]
+)
 def test_samples_needed_at_99_percent_confidence(percentile, fewest):
     assert fewest_samples(percentile) == fewest
 

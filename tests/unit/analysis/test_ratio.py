@@ -101,7 +101,10 @@ def test_swapping_the_sides_inverts_the_ratio(seed, start_s):
 def test_the_unit_of_time_does_not_matter(seed, factor):
     over, under = bursts(200, 6, scatter=0.05, seed=seed), bursts(100, 6, start_s=0.5, scatter=0.05, seed=9)
     slow_over, slow_under = (
-        [type(b)(start_s=b.start_s * factor, stop_s=b.stop_s * factor, batches=1, images=b.images) for b in side]
+        [
+            type(b)(start_s=b.start_s * factor, stop_s=b.stop_s * factor, batches=1, images=b.images)
+            for b in side
+        ]
         for side in (over, under)
     )
     assert throughput_ratio(slow_over, slow_under).interval.high == pytest.approx(

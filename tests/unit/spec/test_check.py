@@ -53,7 +53,8 @@ GOOD = "models: [resnet50]\nengines: [torch]\n"
         ("models:\n- weights: a.pt\nengines: a", "a.yaml:2: models[0]: 'name' is missing. [missing-key]"),
         (
             GOOD + "baseline: onnxruntime",
-            "a.yaml:3: baseline: 'onnxruntime' is none of this spec's engines. Known: torch. [unknown-baseline]",
+            "a.yaml:3: baseline: 'onnxruntime' is none of this spec's engines. Known: torch."
+            " [unknown-baseline]",
         ),
         (
             GOOD + "blocks:\n- seed: 3",

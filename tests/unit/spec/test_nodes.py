@@ -83,6 +83,13 @@ def test_what_is_dumped_reads_back_equal(data):
     assert parse_yaml(text, "x")[0] == data
 
 
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\u2029", "\ufeff", "\r", "\r\n", "\t", "\x7f"])
+def test_unusual_line_ends_survive(end):
+    data = {f"a{end}": [f"b{end}c\n{end}d", end]}
+    text = yaml.dump(data, Dumper=SpecDumper, allow_unicode=True, default_flow_style=None)
+    assert parse_yaml(text, "x")[0] == data
+
+
 def test_text_that_looks_like_a_number_is_dumped_with_quotes():
     data = ["1e-3", "1:9:2", "null", "no", "5"]
     assert parse_yaml(yaml.dump(data, Dumper=SpecDumper), "x")[0] == data

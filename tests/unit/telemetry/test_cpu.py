@@ -20,13 +20,9 @@ def open_source(root):
 
 def test_utilisation_is_the_share_of_the_ticks_since_the_last_reading(root):
     source, at = open_source(root)
-    fake_system.write(
-        root,
-        {
-            # node: 100 ticks passed, 30 user, 10 system, 5 stolen, 55 idle or waiting for a disk
-            "proc/stat": "cpu  230 0 110 745 10 0 0 5 0 0\ncpu0 140 0 60 350 0 0 0 0 0 0\ncpu1 100 0 50 400 0 0 0 0 0 0\n"
-        },
-    )
+    # node: 100 ticks passed, 30 user, 10 system, 5 stolen, 55 idle or waiting for a disk
+    node, busy, idle = "cpu  230 0 110 745 10 0 0 5", "cpu0 140 0 60 350 0 0 0 0", "cpu1 100 0 50 400 0 0 0 0"
+    fake_system.write(root, {"proc/stat": f"{node}\n{busy}\n{idle}\n"})
     values = source.read()
     assert values[at["utilisation", ""]] == pytest.approx(40)
     assert values[at["steal", ""]] == pytest.approx(5)

@@ -23,7 +23,7 @@ def stat_line(utime=0, stime=0, threads=1, pages=1, state="R"):
 
 @pytest.fixture
 def proc(tmp_path):
-    io = "rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 4096\nwrite_bytes: 8192\ncancelled_write_bytes: 0\n"
+    io = "rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 4096\nwrite_bytes: 8192\n"
     return fake_system.write(tmp_path, {"self/stat": "x", "42/stat": stat_line(), "42/io": io})
 
 

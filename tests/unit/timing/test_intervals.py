@@ -55,7 +55,10 @@ def test_another_unit_of_time_scales_everything(bursts, factor):
 @given(BURSTS, st.integers(2, 5))
 def test_more_of_the_same_narrows(bursts, times_more):
     images, times = zip(*bursts, strict=True)
-    once, more = throughput_interval(images, times), throughput_interval(images * times_more, times * times_more)
+    once, more = (
+        throughput_interval(images, times),
+        throughput_interval(images * times_more, times * times_more),
+    )
     assert more.high - more.low <= (once.high - once.low) * (1 + 1e-9) + 1e-9 * once.value
 
 

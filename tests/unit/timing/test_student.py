@@ -40,7 +40,9 @@ def test_incomplete_beta_agrees_with_scipy(a, b, x):
     assert incomplete_beta(a, b, x) == pytest.approx(special.betainc(a, b, x), rel=1e-8, abs=1e-12)
 
 
-@pytest.mark.parametrize(("probability", "degrees"), [(0, 3), (1, 3), (0.5, 0), (0.5, -1), (0.5, float("nan"))])
+@pytest.mark.parametrize(
+    ("probability", "degrees"), [(0, 3), (1, 3), (0.5, 0), (0.5, -1), (0.5, float("nan"))]
+)
 def test_no_quantile_outside_its_range(probability, degrees):
     with pytest.raises(ValueError, match="no t quantile"):
         t_quantile(probability, degrees)

@@ -1,0 +1,57 @@
+"""What differed between two runs."""
+
+from tensordyno.analysis.environment import differences
+
+from .builders import changed, header, outcome, run, trial
+
+
+def found(root, old, new, old_head=None, new_head=None):
+    before, after = run(root / "o", old, head=old_head), run(root / "n", new, head=new_head)
+    return [(d.what, d.old, d.new) for d in differences(before, after)]
+
+
+def test_equal_runs_do_not_differ(tmp_path):
+    assert found(tmp_path, [outcome()], [outcome()]) == []
+
+
+def test_machine_and_packages(tmp_path):
+    old = header(machine={"governor": "powersave", "packages": {"numpy": "2.0", "gone": "1"}})
+    new = header(
+        version="2", machine={"governor": "performance", "gpus": ("H200",), "packages": {"numpy": "2.4"}}
+    )
+    assert found(tmp_path, [], [], old, new) == [
+        ("governor", "powersave", "performance"),
+        ("gpus", "-", "H200"),
+        ("package numpy", "2.0", "2.4"),
+        ("package gone", "1", "-"),
+        ("tensordyno", "1", "2"),
+    ]
+
+
+def test_rates_and_sizes_may_wobble(tmp_path):
+    old = header(machine={"spin_rate": 100.0, "memory_bytes": 1000})
+    assert found(tmp_path, [], [], old, header(machine={"spin_rate": 104.0, "memory_bytes": 1009})) == []
+    slower = header(machine={"spin_rate": 90.0, "memory_bytes": 900})
+    assert [d[0] for d in found(tmp_path, [], [], old, slower)] == ["memory_bytes", "spin_rate"]
+
+
+def test_engines_threads_and_variables(tmp_path):
+    old = outcome()
+    new = changed(
+        old,
+        receipt=changed(old.receipt, version="1.32", libraries={"onednn": "3"}),
+        process=changed(old.process, threads=1, malloc_settings={"MALLOC_TRIM_THRESHOLD_": "1"}),
+    )
+    assert found(tmp_path, [old], [new]) == [
+        ("onnxruntime: version", "1.31.1", "1.32"),
+        ("onnxruntime: threads", "2", "1"),
+        ("onnxruntime: onednn", "-", "3"),
+        ("onnxruntime: MALLOC_TRIM_THRESHOLD_", "-", "1"),
+    ]
+
+
+def test_an_engine_with_two_settings_lists_both_in_any_order(tmp_path):
+    one = outcome(trial("a"))
+    two = outcome(trial("b"), process=changed(one.process, threads=8))
+    assert found(tmp_path, [one, two], [two, one]) == []
+    assert found(tmp_path, [one, two], [one]) == [("onnxruntime: threads", "2 | 8", "2")]

@@ -1,0 +1,66 @@
+import pytest
+
+from tensordyno.plan.feasible import refusal
+from tensordyno.plan.host import Host
+from tensordyno.records.trial import EngineChoice, Measurement, Trial
+from tensordyno.vocabulary import Precision, Task
+
+FULL = Host(has_package=lambda name: True, count_gpus=lambda: 2, has_glibc=lambda: True)
+
+
+def trial(engine="torch", precision=Precision.FP32, model="resnet50", python=None, **more):
+    choice = EngineChoice(name=engine, python=python)
+    return Trial(id="t", model=model, engine=choice, precision=precision, batch_size=1, **more)
+
+
+def without(*missing):
+    return Host(has_package=lambda name: name not in missing, count_gpus=lambda: 0, has_glibc=lambda: False)
+
+
+@pytest.mark.parametrize("engine", ["torch", "torch-compile", "onnxruntime", "openvino", "null"])
+def test_fp32_on_the_cpu_is_possible_everywhere(engine):
+    assert refusal(trial(engine), FULL) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "host", "says"),
+    [
+        (trial("torch", Precision.INT8), FULL, "int8"),
+        (trial("torch", Precision.TF32), FULL, "NVIDIA"),
+        (trial("onnxruntime", Precision.BF16), FULL, "bf16"),
+        (
+            trial("openvino"),
+            without("openvino"),
+            "The Python package 'openvino' is not installed. Type: pip install 'tensordyno[openvino]'",
+        ),
+        (trial("onnxruntime"), without("torch"), "'torch' is not installed"),
+        (trial(model="timm:resnet50"), without("timm"), "pip install 'tensordyno[timm]'"),
+        (trial(model="torchvision:resnet50"), without("torchvision"), "'tensordyno[torchvision]'"),
+        (trial("torch", model="a/b.onnx"), FULL, "torch runs PyTorch networks, and a/b.onnx is an ONNX file"),
+        (trial("torch", device="cuda:0"), without(), "no NVIDIA driver"),
+        (trial("torch", device="cuda:2"), FULL, "cuda:2 does not exist: this machine has 2 NVIDIA GPUs"),
+        (trial("torch", allocator="keep"), without(), "glibc"),
+        (trial("torch", measurement=Measurement(clock="fake")), FULL, "only the null engine"),
+        (trial("torch", task=Task.TRAINING), FULL, "training"),
+    ],
+)
+def test_what_cannot_work_says_why(asked, host, says):
+    reason = refusal(asked, host)
+    assert reason is not None and says in reason
+    assert "\n" not in reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "host"),
+    [
+        (trial("openvino", python="/opt/ov/bin/python"), without("openvino")),
+        (trial("onnxruntime", model="a.onnx"), without("torch")),
+        (trial("torch", device="cuda"), FULL),
+        (trial("torch", device="cuda:1"), FULL),
+        (trial("torch", allocator="keep"), FULL),
+        (trial("null", measurement=Measurement(clock="fake")), FULL),
+        (trial(model="mine.nets:build"), FULL),
+    ],
+)
+def test_what_may_work_is_tried(asked, host):
+    assert refusal(asked, host) is None

@@ -1,0 +1,147 @@
+"""A worker as the parent sees it, with real processes and an interpreter that is not ours."""
+
+import signal
+import stat
+import sys
+import textwrap
+import time
+
+import psutil
+import pytest
+
+from tensordyno.records.messages import FailureReport, FinishOrder, ReadyReport, ReceiptOrder
+from tensordyno.records.trial import EngineChoice, Trial
+from tensordyno.run.failure import from_error, from_report, oom_kills
+from tensordyno.run.spawn import KEEP_FREED_MEMORY, Worker, WorkerDied, WorkerHung
+from tensordyno.vocabulary import Precision, Verdict
+
+
+def trial(**options):
+    engine = EngineChoice(name="null", options=options)
+    return Trial(id="t", model="m", engine=engine, precision=Precision.FP32, batch_size=1)
+
+
+@pytest.fixture
+def spawn(tmp_path):
+    """Start workers; a script stands in for the interpreter where one is given."""
+    workers = []
+
+    def start(script=None, allocator="default"):
+        python = None
+        if script:
+            path = tmp_path / "python"
+            path.write_text(f"#!{sys.executable}\n{textwrap.dedent(script)}")
+            path.chmod(path.stat().st_mode | stat.S_IXUSR)
+            python = str(path)
+        workers.append(Worker(tmp_path / "log", python, None, allocator))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
+
+
+def test_a_receipt_comes_back_on_its_own_pipe(spawn):
+    worker = spawn()
+    worker.order(ReceiptOrder(trial=trial()))
+    report = worker.await_report(30)
+    assert isinstance(report, ReadyReport)
+    assert report.receipt.engine == "null"
+    assert report.process.pid == worker.pid
+
+
+def test_a_refusal_is_an_answer_and_the_worker_lives_on(spawn):
+    worker = spawn()
+    worker.order(ReceiptOrder(trial=trial(no_such_option=1)))
+    refused = worker.await_report(30)
+    assert isinstance(refused, FailureReport) and refused.slug == "engine-options"
+    worker.order(ReceiptOrder(trial=trial()))
+    assert isinstance(worker.await_report(30), ReadyReport)
+
+
+def test_the_allocator_setting_reaches_the_worker_and_its_record(spawn):
+    worker = spawn(allocator="keep")
+    worker.order(ReceiptOrder(trial=trial()))
+    report = worker.await_report(30)
+    assert isinstance(report, ReadyReport)
+    assert KEEP_FREED_MEMORY.items() <= report.process.malloc_settings.items()
+
+
+def test_last_words_of_a_worker_that_leaves_early(spawn):
+    worker = spawn("print('the library said this'); raise SystemExit(7)")
+    with pytest.raises(WorkerDied, match="exit status 7") as caught:
+        worker.await_report(30)
+    assert caught.value.last_words == "the library said this"
+    failure = from_error(caught.value, oom_kills())
+    assert failure.verdict is Verdict.CRASHED
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGSEGV, "SIGSEGV"), (signal.SIGKILL, "SIGKILL")])
+def test_a_signal_is_named(spawn, number, name):
+    worker = spawn(f"import os; os.kill(os.getpid(), {int(number)})")
+    with pytest.raises(WorkerDied, match=name):
+        worker.await_report(30)
+
+
+def test_a_hung_worker_is_ended_with_everything_it_started(spawn, tmp_path):
+    child = tmp_path / "child"
+    worker = spawn(
+        f"""
+        import subprocess, time
+        p = subprocess.Popen(["sleep", "600"])
+        open({str(child)!r}, "w").write(str(p.pid))
+        time.sleep(600)
+        """
+    )
+    while not (child.exists() and child.read_text()):
+        pass
+    with pytest.raises(WorkerHung) as caught:
+        worker.await_report(0.1)
+    assert from_error(caught.value, None).verdict is Verdict.TIMED_OUT
+    assert is_gone(int(child.read_text()))
+
+
+def is_gone(pid):
+    """Whether a process has ended; a zombie waits only for its parent."""
+    for _ in range(500):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_program_that_cannot_start_is_a_failure_of_the_trial(tmp_path):
+    with pytest.raises(WorkerDied, match="did not start"):
+        Worker(tmp_path / "log", str(tmp_path / "nothing"), None, "default")
+
+
+def test_an_order_to_a_dead_worker_is_not_an_error_yet(spawn):
+    worker = spawn("raise SystemExit(3)")
+    worker._process.wait()
+    worker.order(FinishOrder())
+    with pytest.raises(WorkerDied):
+        worker.await_report(5)
+
+
+def test_a_kill_is_out_of_memory_only_when_the_kernel_counted_one():
+    died = WorkerDied("killed", -9, "")
+    assert from_error(died, oom_kills()).verdict is Verdict.CRASHED
+    before = oom_kills()
+    if before is not None:
+        assert from_error(died, before - 1).verdict is Verdict.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        ("MemoryError", Verdict.OUT_OF_MEMORY),
+        ("Unsupported", Verdict.UNSUPPORTED),
+        ("MissingPackage", Verdict.UNSUPPORTED),
+        ("RuntimeError", Verdict.CRASHED),
+        ("DataError", Verdict.CRASHED),
+    ],
+)
+def test_what_a_worker_says_decides_the_verdict(error, verdict):
+    report = FailureReport(error=error, slug="s", sentence="It broke.", remedy="Type this.")
+    failure = from_report(report)
+    assert (failure.verdict, failure.reason) == (verdict, "It broke. Type this.")
