@@ -10,6 +10,8 @@ DynoError
 +-- StoreError          a run folder cannot be written or read              exit 4
 +-- WorkerFailure       a child process crashed, hung or was killed          exit 5
 +-- InstrumentError     the self-test found the instrument out of bounds     exit 6
++-- NothingValid        a run ended, and no trial of it is VALID             exit 1
++-- Interrupted         the user stopped a run; what was measured is kept    exit 130
 """
 
 from collections.abc import Iterable
@@ -102,3 +104,15 @@ class InstrumentError(DynoError):
     """The self-test found the instrument out of its bounds."""
 
     exit_code = 6
+
+
+class NothingValid(DynoError):
+    """A run ended, and no trial of it is VALID."""
+
+    exit_code = EXIT_NOTHING_VALID
+
+
+class Interrupted(DynoError):
+    """The user stopped a run; what was measured so far is kept."""
+
+    exit_code = 130

@@ -44,6 +44,19 @@ def relative(scores: Sequence[Score], bursts: Bursts, baseline: str) -> dict[str
     return found
 
 
+def chosen_baseline(run: Run, scores: Sequence[Score]) -> str:
+    """The engine that ratios refer to: the run's own choice, else the one with the most references.
+
+    Among equals the first in the scores; "" when no engine has a VALID FP32 trial.
+    """
+    if run.header.baseline:
+        return run.header.baseline
+    engines = dict.fromkeys(s.engine for s in scores)
+    counts = {engine: len(_references(scores, engine)) for engine in engines}
+    most = max(counts, key=counts.__getitem__, default="")
+    return most if counts.get(most) else ""
+
+
 def references(scores: Iterable[Score], baseline: str) -> tuple[Score, ...]:
     """The trials that ratios refer to, one for each question and batch size that has one."""
     return tuple(_references(scores, baseline).values())

@@ -19,7 +19,7 @@ from tensordyno.store.reader import Run
 from tensordyno.timing.intervals import Interval, throughput_interval
 from tensordyno.vocabulary import Verdict
 
-__all__ = ["Interval", "Score", "kept_bursts", "score", "scores"]
+__all__ = ["Interval", "Score", "kept_bursts", "kept_latencies", "score", "scores"]
 
 FloatArray = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def score(outcome: Outcome, latencies_s: FloatArray, energy: Energy | None = Non
         measured_s=math.fsum(b.duration_s for b in bursts),
         contended_bursts=sum(b.contended for b in outcome.bursts),
         bursts=len(bursts),
-        **_latencies(_kept_latencies(outcome, latencies_s)),
+        **_latencies(kept_latencies(outcome, latencies_s)),
         **_accuracy(outcome),
         **_build(outcome),
         **_energy(energy),
@@ -142,7 +142,7 @@ def _identity(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _kept_latencies(outcome: Outcome, latencies_s: FloatArray) -> FloatArray:
+def kept_latencies(outcome: Outcome, latencies_s: FloatArray) -> FloatArray:
     """Latencies of the kept bursts; the file holds those of the contended ones too.
 
     Without bursts the file, if there is one, is an earlier attempt's.

@@ -35,6 +35,7 @@ REAL_CLOCK = Bounds(throughput=0.02, latency=0.02)  # a sleeping process wakes a
 ARITHMETIC = 1e-9
 ENERGY = 0.01
 CONSISTENCY = 0.02
+KNOWN_WORK = 0.05  # best burst against best chunk of a bare stopwatch: two samples of a shared machine
 
 
 class Finding(Record, frozen=True, kw_only=True):
@@ -89,6 +90,8 @@ def check_run(run: Run, scores: Iterable[Score]) -> tuple[Finding, ...]:
     rows = {score.trial: score for score in scores}
     findings: list[Finding] = []
     for outcome in run.outcomes:
+        if outcome.trial.engine.options.get("work"):
+            continue  # `check_work` judges these against a bare stopwatch
         trial, row = outcome.trial, rows[outcome.trial.id]
         bounds = FAKE_CLOCK if trial.measurement.clock == "fake" else REAL_CLOCK
         cost = known_cost(trial)
@@ -124,6 +127,17 @@ def check_summary(row: Mapping[str, Any], cost: KnownCost, bounds: Bounds, label
         judge(f"{label}: latency mean, s", cost.batch_s, mean_s, bounds.latency),
         judge(f"{label}: throughput x latency, images", in_flight, images_in_flight, CONSISTENCY),
     )
+
+
+def check_work(
+    bursts: Iterable[Burst], unit_amount: int, bare_per_s: float, name: str
+) -> tuple[Finding, ...]:
+    """The best burst's rate of known work, in FLOP/s or bytes/s, against a bare stopwatch's best.
+
+    `unit_amount` is the FLOP or bytes of one batch. The best of both, because neighbours only slow down.
+    """
+    rates = [b.batches * unit_amount / b.duration_s for b in bursts if b.batches]
+    return (judge(name, bare_per_s, max(rates, default=None), KNOWN_WORK),)
 
 
 def check_percentiles() -> tuple[Finding, ...]:

@@ -95,8 +95,10 @@ def _print_sensor(source: Source) -> None:
     out = console()
     try:
         channels = source.open()
-    except SensorUnavailable as reason:
-        out.print(f"  {source.name:15}unavailable: {reason}", style="yellow")
+    except Exception as wrong:  # a broken driver is one more thing that a doctor tells
+        reason = str(wrong) if isinstance(wrong, SensorUnavailable) else f"{type(wrong).__name__}: {wrong}"
+        out.print(Text(f"  {source.name:15}unavailable: {reason}", style="yellow"))
+        source.close()
         return
     names = ", ".join(dict.fromkeys(f"{c.name} [{c.unit}]" for c in channels))
     out.print(Text(f"  {source.name:15}", style="green").append(names or "follows worker processes"))

@@ -1,7 +1,10 @@
 """What `run` and `infer` share: run it, show it, summarise it, report it, say how it went."""
 
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -10,7 +13,7 @@ from tensordyno.analysis.scores import Score, scores
 from tensordyno.analysis.summary import summary
 from tensordyno.cli.display import make_progress
 from tensordyno.cli.table import print_plan, print_results
-from tensordyno.errors import EXIT_NOTHING_VALID
+from tensordyno.errors import Interrupted, NothingValid
 from tensordyno.plan.make import make_plan
 from tensordyno.run.start import default_root, resume_run, start_run
 from tensordyno.spec.yaml_file import SpecFile
@@ -28,16 +31,26 @@ def show_plan(loaded: SpecFile) -> int:
 def start(loaded: SpecFile, output: Path | None, *, as_json: bool, report: bool) -> int:
     """Run a spec in a new folder; returns the exit status."""
     root = output or default_root(loaded.spec)
-    with make_progress(quiet=as_json) as progress:
+    with _resumable(root), make_progress(quiet=as_json) as progress:
         start_run(loaded, root, ["dyno", *sys.argv[1:]], progress)
     return _conclude(root, as_json=as_json, report=report)
 
 
 def resume(root: Path, *, as_json: bool, report: bool) -> int:
     """Go on with a run; returns the exit status."""
-    with make_progress(quiet=as_json) as progress:
+    with _resumable(root), make_progress(quiet=as_json) as progress:
         resume_run(root, progress)
     return _conclude(root, as_json=as_json, report=report)
+
+
+@contextmanager
+def _resumable(root: Path) -> Iterator[None]:
+    """Say how to go on with a run that the user stops."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        remedy = f"Type: dyno run --resume {shlex.quote(str(root))}"
+        raise Interrupted("interrupted", "Stopped; what was measured so far is kept.", remedy) from None
 
 
 def _conclude(root: Path, *, as_json: bool, report: bool) -> int:
@@ -49,7 +62,19 @@ def _conclude(root: Path, *, as_json: bool, report: bool) -> int:
         sys.stdout.buffer.write(text + b"\n")
     else:
         print_results(run, rows, page)
-    return 0 if any(row.verdict is Verdict.VALID for row in rows) else EXIT_NOTHING_VALID
+    if not any(row.verdict is Verdict.VALID for row in rows):
+        raise _nothing_valid(rows)
+    return 0
+
+
+def _nothing_valid(rows: tuple[Score, ...]) -> NothingValid:
+    """The one line for a run that ended in vain, with the reason if all trials share it."""
+    tried = [row for row in rows if row.verdict is not Verdict.SKIPPED] or rows
+    reasons = {(row.slug, row.reason) for row in tried}
+    if len(reasons) == 1:
+        slug, reason = reasons.pop()
+        return NothingValid(slug or "nothing-valid", f"No trial is VALID. {reason[:1].upper()}{reason[1:]}")
+    return NothingValid("nothing-valid", "No trial is VALID; the table names the reason of each.")
 
 
 def write_summary(run: Run, rows: tuple[Score, ...]) -> bytes:

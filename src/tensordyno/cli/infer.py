@@ -100,7 +100,9 @@ def _spec(models: tuple[str, ...], flags: dict[str, Any]) -> tuple[dict[str, Any
     measure = {key: flags[flag] for flag, key in _MEASURE.items() if flags[flag] is not None}
     if measure:
         raw["measure"] = measure
-        origins["measure"] = "--" + ", --".join(f.replace("_", "-") for f in _MEASURE if flags[f] is not None)
+        flags_of = {key: f"--{flag.replace('_', '-')}" for flag, key in _MEASURE.items()}
+        origins |= {f"measure.{key}": flags_of[key] for key in measure}
+        origins["measure"] = ", ".join(flags_of[key] for key in measure)
     return raw, origins
 
 

@@ -71,10 +71,9 @@ def _status() -> int:
         _trace(debug)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _wrong_usage(error)
     except (KeyboardInterrupt, click.Abort):
-        _say("Stopped. What was measured so far is kept; dyno run --resume RUN goes on.")
+        _say("Stopped. [interrupted]")
         return 130
     except BrokenPipeError:
         # the reader of our output left (dyno ls | head): nothing to say, and nobody to say it to
@@ -85,6 +84,18 @@ def _status() -> int:
         _trace(debug)
         return 70
     return status if isinstance(status, int) else 0
+
+
+def _wrong_usage(error: click.ClickException) -> int:
+    """Click's own complaints in our form; a verb without anything gets its help."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        error.show()
+        return error.exit_code
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "dyno"
+    text = " ".join(error.format_message().split())
+    _say(f"{text.rstrip('.')}. Type: {path} --help [bad-usage]")
+    return error.exit_code
 
 
 def _say(line: str) -> None:

@@ -1,5 +1,6 @@
 """Progress as plain lines, for logs, pipes and continuous integration."""
 
+from contextlib import suppress
 from typing import TextIO
 
 from tensordyno.records.outcome import Outcome
@@ -33,7 +34,8 @@ class PlainProgress(Progress):
         self._say(text)
 
     def _say(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        with suppress(BrokenPipeError):  # nobody reads on (dyno run | head): no reason to stop measuring
+            print(line, file=self._stream, flush=True)
 
 
 def line_of(outcome: Outcome) -> str:

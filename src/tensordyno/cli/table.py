@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tensordyno.analysis.best import Answer, Choice, best
 from tensordyno.analysis.scores import Interval, Score
 from tensordyno.cli.display import verdict_style
 from tensordyno.datasets.base import DATASETS
@@ -25,23 +26,26 @@ def console() -> Console:
 
 
 def print_results(run: Run, rows: tuple[Score, ...], page: Path | None) -> None:
-    """The short table at the end of a run, and where the rest lies."""
+    """The short table at the end of a run, what a reader must know about it, and where the rest lies."""
     out = console()
-    table = Table(title=f"{run.header.run} on {run.header.machine.cpu}", title_justify="left", box=None)
+    table = Table(title=f"{run.header.run}: {run.header.machine.cpu}", title_justify="left", box=None)
     for heading in ("model", "engine", "precision"):
         table.add_column(heading, no_wrap=True)
     for heading in ("batch", "images/s", "p50", "p99", "top-1"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
-    previous = None
-    for row in rows:
-        if previous is not None and (row.model, row.batch_size) != previous:
+    table.add_column("verdict", no_wrap=True)
+    for previous, row in zip((None, *rows), rows, strict=False):
+        if previous and (previous.model, previous.batch_size) != (row.model, row.batch_size):
             table.add_section()
-        previous = (row.model, row.batch_size)
         table.add_row(*_cells(row))
     out.print(table)
+    for reason, ids in _reasons(rows).items():
+        out.print(f"{', '.join(ids)}: {reason}", style="dim")
     if any(row.weights == "random" for row in rows):
         out.print("Random weights: speed only. top-1 is shown where a network was trained.", style="dim")
+    answers = best(rows, run.header.latency_bound_s)
+    if answers:
+        out.print(_answers(answers))
     out.print(f"Run:    {run.folder.root}")
     if page:
         out.print(f"Report: {page}")
@@ -95,9 +99,6 @@ def print_members(what: str) -> None:
 
 
 def _cells(row: Score) -> tuple[str | Text, ...]:
-    verdict = Text(row.verdict.replace("_", " "), style=verdict_style(row.verdict))
-    if row.reason:
-        verdict.append(f"  {row.reason}", style="dim")
     return (
         row.model,
         row.engine,
@@ -107,8 +108,41 @@ def _cells(row: Score) -> tuple[str | Text, ...]:
         _time(row.latency_p50_s),
         _time(row.latency_p99_s),
         f"{100 * row.top1.value:.2f} %" if row.top1 else "",
-        verdict,
+        Text(row.verdict.replace("_", " "), style=verdict_style(row.verdict)),
     )
+
+
+def _answers(answers: tuple[Answer, ...]) -> Table:
+    """What to choose: the fastest and the soonest of each question, among VALID trials."""
+    table = Table(title="Choose", title_justify="left", box=None)
+    for heading in ("model", "best throughput", "best latency (p50)", "best within the latency bound"):
+        table.add_column(heading)
+    for answer in answers:
+        bounded = answer.under_bound
+        table.add_row(
+            answer.question.model,
+            _choice(answer.throughput, "images/s"),
+            _choice(answer.latency, "s") if answer.latency else "",
+            _choice(bounded.choice, "images/s") if bounded else "",
+        )
+    return table
+
+
+def _choice(choice: Choice, unit: str) -> str:
+    """A winner as text: value, configuration, and how many cannot be told from it."""
+    score, value = choice.score, choice.value.value
+    shown = with_unit(value, "s") if unit == "s" else f"{significant(value)} {unit}"
+    ties = f", {len(choice.ties)} as good" if choice.ties else ""
+    return f"{shown}  {score.engine} {score.precision} b{score.batch_size}{ties}"
+
+
+def _reasons(rows: tuple[Score, ...]) -> dict[str, list[str]]:
+    """Why trials are not VALID, each reason once, with the trials it concerns."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row.reason:
+            reasons.setdefault(row.reason, []).append(row.trial)
+    return reasons
 
 
 def _interval(interval: Interval | None) -> str:

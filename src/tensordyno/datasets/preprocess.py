@@ -1,11 +1,15 @@
 """Image -> network input: resize, centre crop, scale to 0..1, mean and standard deviation, channel order."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tensordyno.datasets.base import FloatArray, InputFormat
 from tensordyno.errors import DataError
+
+if TYPE_CHECKING:  # a worker whose images have the right size already needs no Pillow
+    from PIL import Image
 
 UInt8Array = NDArray[np.uint8]
 
@@ -27,7 +31,7 @@ def check_format(wanted: InputFormat) -> None:
         raise DataError("preprocessing-mismatch", text, "Use the dataset 'synthetic'.")
 
 
-def input_of_image(image: Image.Image, wanted: InputFormat) -> FloatArray:
+def input_of_image(image: "Image.Image", wanted: InputFormat) -> FloatArray:
     """One 8-bit image (mode RGB or L) as a network's input: float32, (channels, height, width)."""
     mode = "L" if wanted.preprocessing.channels == "grey" else "RGB"
     pixels = np.asarray(_fit(image.convert(mode), wanted))
@@ -47,6 +51,8 @@ def input_of_arrays(pixels: UInt8Array | FloatArray, wanted: InputFormat) -> Flo
     if pixels.dtype == np.uint8 and (loses_colour or not fits):  # with Pillow's rounding, as from a file
         return np.stack([input_of_image(_picture(image), wanted) for image in pixels])
     if not fits:
+        from PIL import Image
+
         planes = np.moveaxis(pixels.astype(np.float32), 3, 1).reshape(-1, height, width)
         resized = np.stack([np.asarray(_fit(Image.fromarray(plane), wanted)) for plane in planes])
         pixels = np.moveaxis(resized.reshape(-1, channels, *wanted.shape[1:]), 1, 3)
@@ -77,12 +83,16 @@ def _recolour(values: FloatArray, channels: str) -> FloatArray:
     return values[..., ::-1] if channels == "bgr" else values
 
 
-def _picture(pixels: UInt8Array) -> Image.Image:
+def _picture(pixels: UInt8Array) -> "Image.Image":
+    from PIL import Image
+
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _fit(image: Image.Image, wanted: InputFormat) -> Image.Image:
+def _fit(image: "Image.Image", wanted: InputFormat) -> "Image.Image":
     """Resize (bilinear, antialiased) and crop the centre; any mode of Pillow that it can resize."""
+    from PIL import Image
+
     _, height, width = wanted.shape
     shorter = wanted.preprocessing.resize
     if shorter is None:

@@ -26,6 +26,7 @@ _SHARED_CODE = frozenset(
         "device_facts",
         "failures",
         "framework",
+        "known_work",
         "number_formats",
         "openvino_step",
         "onnx_runtime_provider",

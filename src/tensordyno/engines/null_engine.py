@@ -19,6 +19,7 @@ from tensordyno.clock import RealClock
 from tensordyno.engines.base import Engine, EngineOptions, EngineSetup, FloatArray, Precisions, Step
 from tensordyno.engines.device_facts import device_name
 from tensordyno.engines.failures import Failure, fail
+from tensordyno.engines.known_work import work
 from tensordyno.engines.number_formats import rounded
 from tensordyno.models.base import PreparedModel
 from tensordyno.records.build import Receipt
@@ -39,6 +40,8 @@ class NullOptions(EngineOptions, frozen=True, kw_only=True):
     load_s: NonNegative = 0.0
     compile_s: NonNegative = 0.0
     depth: Annotated[int, msgspec.Meta(ge=1)] = 1  # batches in flight, side by side
+    work: Literal["", "matmul", "copy"] = ""  # do known work instead of waiting; the costs then do not count
+    size: Annotated[int, msgspec.Meta(ge=1)] = 256  # of that work: matrix order, or bytes copied
     spin: bool = False  # busy instead of asleep; on the real clock only
     noise: NonNegative = 0.0  # sigma of a lognormal jitter whose mean is 1
     error: NonNegative = 0.0  # noise added to the logits, relative to their root mean square
@@ -95,6 +98,8 @@ class NullEngine(Engine):
         """A step that waits; both boundaries cost the same."""
         self._fail_at("bind")
         logits = self._answer(images)
+        if self._options.work:
+            return _WorkStep(work(self._options.work, self._options.size), logits)
         return NullStep(self, logits) if self._options.depth == 1 else _SideBySide(self, logits)
 
     def wait(self) -> Callable[[float], None]:
@@ -173,6 +178,22 @@ class _SideBySide(NullStep):
         left_s = handle - self._now()
         if left_s > 0:
             self._wait(left_s)
+
+
+class _WorkStep(Step):
+    """Does one portion of known work a batch."""
+
+    def __init__(self, portion: Callable[[], object], logits: FloatArray) -> None:
+        self._portion = portion
+        self._logits = logits
+
+    def run(self) -> None:
+        """Do one portion."""
+        self._portion()
+
+    def output(self) -> FloatArray:
+        """The reference's logits, shape (batch, classes)."""
+        return self._logits.copy()
 
 
 MEMBER = NullEngine

@@ -6,7 +6,6 @@ from tensordyno.engines.base import Engine, EngineOptions, EngineSetup, FloatArr
 from tensordyno.engines.out_of_memory import memory_errors
 from tensordyno.engines.torch_settings import EXTRA, dtype_of, torch_receipt
 from tensordyno.engines.torch_step import Network, Placement, torch_step
-from tensordyno.errors import Unsupported
 from tensordyno.models.base import PreparedModel
 from tensordyno.records.build import Receipt
 from tensordyno.vocabulary import Boundary, Precision
@@ -45,14 +44,9 @@ class TorchEngine(Engine):
 
         Raises Unsupported for a network that came as ONNX, MemoryError when memory runs out.
         """
-        if model.weights is None:
-            raise Unsupported(
-                f"The network '{model.facts.name}' came as an ONNX graph, without a PyTorch definition.",
-                "Use an engine that reads ONNX: onnxruntime, openvino.",
-            )
         from tensordyno.models.prepared import load_module
 
-        module = load_module(model).eval().requires_grad_(False)
+        module = load_module(model).requires_grad_(False)
         self.module = module.to(device=self.setup.device, dtype=self.weight_dtype())
 
     @memory_errors()

@@ -28,7 +28,7 @@ def torch_receipt(engine: str, device: str, precision: Precision, threads: int) 
     torch.ones(8, 8, device=device).sum().item()
     return Receipt(
         engine=engine,
-        version=torch.__version__,
+        version=str(torch.__version__),
         device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device_name(device),
         provider="CUDA" if device.startswith("cuda") else "CPU",
         threads=torch.get_num_threads(),
@@ -51,15 +51,16 @@ def set_number_formats(precision: Precision) -> None:
     """Strict IEEE float32 in every library; TF32 on NVIDIA GPUs if that is what was asked for."""
     import torch
 
-    wanted = "tf32" if precision is Precision.TF32 else "ieee"
+    tf32 = precision is Precision.TF32
     backends: Any = torch.backends  # untyped in part
+    # The older switches first: PyTorch refuses to export or compile where they contradict the newer.
+    backends.cuda.matmul.allow_tf32 = tf32
+    backends.cudnn.allow_tf32 = tf32
     if not hasattr(backends.cuda.matmul, "fp32_precision"):  # before PyTorch 2.9
-        backends.cuda.matmul.allow_tf32 = wanted == "tf32"
-        backends.cudnn.allow_tf32 = wanted == "tf32"
-        torch.set_float32_matmul_precision("high" if wanted == "tf32" else "highest")
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
         return
     for operation in (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn):
-        operation.fp32_precision = wanted
+        operation.fp32_precision = "tf32" if tf32 else "ieee"
     for operation in (backends.mkldnn.conv, backends.mkldnn.matmul):
         operation.fp32_precision = "ieee"
 

@@ -36,7 +36,7 @@ class AccuracyDots(Figure):
 
     def data(self, run: Run, scores: Sequence[Score]) -> FigureData | Empty:
         """One row a configuration (the batch size with the most images), best first in each panel."""
-        labels = Labels(run, scores)
+        labels = Labels(scores)
         judged = [s for s in scores if s.top1 is not None]
         if not judged:
             return Empty("No network was run on labelled images with trained weights.")

@@ -9,7 +9,9 @@ from tensordyno.analysis.scores import Score
 from tensordyno.catalogue import Catalogue
 from tensordyno.store.reader import Run
 
-FIGURES = Catalogue("figures", "figure", besides=frozenset({"style", "panels", "labels"}))
+FIGURES = Catalogue(
+    "figures", "figure", besides=frozenset({"style", "panels", "labels", "activities", "strips"})
+)
 
 Row = dict[str, Any]  # JSON values only
 Spec = dict[str, Any]  # a Vega-Lite specification
@@ -19,14 +21,21 @@ Spec = dict[str, Any]  # a Vega-Lite specification
 class FigureData:
     """What a figure draws, and the same for a reader who cannot see it.
 
-    `columns` maps row fields to the headings, units included, of the table given beside the chart.
-    `finding` is one sentence about these very rows; `note` says what was left out, if anything.
+    `columns` maps row fields to the headings, units included, of the table given beside the chart;
+    `table` holds that table's rows where they are not the chart's. `finding` is one sentence about
+    these very rows; `note` says what was left out, if anything.
     """
 
     rows: tuple[Row, ...]
     columns: dict[str, str]
     finding: str
     note: str = ""
+    table: tuple[Row, ...] | None = None
+
+    @property
+    def told(self) -> tuple[Row, ...]:
+        """The rows of the table given beside the chart."""
+        return self.rows if self.table is None else self.table
 
 
 @dataclass(frozen=True)

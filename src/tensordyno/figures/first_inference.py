@@ -43,7 +43,7 @@ class FirstInference(Figure):
 
     def data(self, run: Run, scores: Sequence[Score]) -> FigureData | Empty:
         """One row a configuration and step, the fastest starter of each panel first."""
-        labels = Labels(run, scores)
+        labels = Labels(scores)
         built = [s for s in scores if s.time_to_first_inference_s is not None]
         smallest: dict[tuple[str, str], Score] = {}
         for score in sorted(built, key=lambda s: s.batch_size):

@@ -1,5 +1,6 @@
 """Small multiples: choosing panels, naming what was left out, and one finished specification."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,6 @@ from tensordyno.errors import MissingPackage
 from tensordyno.figures.base import Row, Spec
 
 PANEL_LIMIT = 12
-SERIES_LIMIT = 16
 DATA = "rows"  # name of the data set inside every specification
 PICK = "pick"  # name of the parameter that a click on the legend sets
 
@@ -33,8 +33,23 @@ def altair() -> Any:
 
 
 def rounded(value: float | None, digits: int = 5) -> float | None:
-    """`value` with that many significant digits: keeps specifications small and repeatable."""
-    return None if value is None else float(f"{value:.{digits}g}")
+    """`value` with that many significant digits: keeps specifications small and repeatable.
+
+    None for what is unknown or refused (NaN): JSON has no other word for it.
+    """
+    return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
+
+
+def log_axis(low: float, high: float, room: float = 1.5) -> tuple[list[float], list[float]]:
+    """Domain and tick values of a logarithmic axis for positive values from `low` to `high`.
+
+    `room` widens the domain at both ends. Ticks are 1, 2, 5 a decade, or whole decades over a long span.
+    """
+    domain = [low / room, high * room]
+    first, last = math.floor(math.log10(domain[0])), math.ceil(math.log10(domain[1]))
+    steps = (1, 2, 5) if math.log10(domain[1] / domain[0]) < 3 else (1,)
+    ticks = [float(f"{m}e{e}") for e in range(first, last + 1) for m in steps]
+    return [float(f"{d:.4g}") for d in domain], [t for t in ticks if domain[0] <= t <= domain[1]]
 
 
 def first_panels(
@@ -87,6 +102,18 @@ def when_picked(alt: Any, shown: float = 1.0) -> Any:
     return alt.condition(alt.selection_point(name=PICK), alt.value(shown), alt.value(0.1))
 
 
+def mark_value(alt: Any, panel: str, channel: str, value: float, **axis: Any) -> Any:
+    """One dashed line across a panel at a value of `channel` ("x" or "y")."""
+    once = (
+        alt.Chart(alt.NamedData(name=DATA))
+        .transform_filter(alt.datum.panel == panel)
+        .transform_aggregate(rows="count()")
+        .transform_calculate(reference=str(value))
+    )
+    at = getattr(alt, channel.upper())("reference:Q", **axis)
+    return once.mark_rule(style="reference").encode(**{channel: at})
+
+
 def tooltips(alt: Any, **fields: str) -> list[Any]:
     """Tooltip lines from field=title; a title ending in ' #' marks a number shown with three digits."""
     lines = []
@@ -104,23 +131,3 @@ def build_panels(names: Sequence[str], draw: Callable[[str], Any]) -> list[Any]:
 
     with schemapi.debug_mode(False):
         return [draw(name) for name in names]
-
-
-def spread(positions: Sequence[float], gap: float) -> list[float]:
-    """Move values apart until neighbours are at least `gap` apart, keeping their order and centre.
-
-    Used for labels at line ends. Returns the new values in the order given.
-    """
-    order = sorted(range(len(positions)), key=lambda i: positions[i])
-    moved = list(positions)
-    for _ in range(50):
-        clash = False
-        for low, high in zip(order, order[1:], strict=False):
-            lack = gap - (moved[high] - moved[low])
-            if lack > gap * 1e-6:
-                moved[low] -= lack / 2
-                moved[high] += lack / 2
-                clash = True
-        if not clash:
-            break
-    return moved

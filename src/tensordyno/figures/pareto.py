@@ -1,9 +1,11 @@
 """Throughput against latency: which configurations nothing else beats on both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from tensordyno.analysis.alike import by_question
+from tensordyno.analysis.best import pareto
 from tensordyno.analysis.scores import Score
 from tensordyno.figures.base import Empty, Figure, FigureData, Row, Spec
 from tensordyno.figures.labels import Labels
@@ -14,6 +16,8 @@ from tensordyno.figures.panels import (
     arrange,
     build_panels,
     first_panels,
+    log_axis,
+    mark_value,
     panel_names,
     rounded,
     tooltips,
@@ -37,17 +41,16 @@ class Pareto(Figure):
 
     def data(self, run: Run, scores: Sequence[Score]) -> FigureData | Empty:
         """One row a VALID trial; `front` marks those on the Pareto front of their panel."""
-        labels = Labels(run, scores)
+        labels = Labels(scores)
         valid = [s for s in scores if s.verdict is Verdict.VALID and s.images_per_s and s.latency_p50_s]
         if not valid:
             return Empty("No valid trial has both a throughput and a latency.")
-        rows, note = first_panels([_row(s, labels) for s in valid])
-        for panel in panel_names(rows):
-            _mark_front([r for r in rows if r["panel"] == panel])
-        if run.header.latency_bound_s:
+        named = _front_labels(valid, labels)
+        rows, note = first_panels([_row(s, labels, named) for s in valid])
+        bound_s = run.header.latency_bound_s
+        if bound_s:
+            rows = tuple({**row, "bound_ms": rounded(1e3 * bound_s)} for row in rows)
             note = f"{note} The dotted line is the latency bound.".strip()
-            for row in rows:
-                row["bound_ms"] = rounded(1e3 * run.header.latency_bound_s)
         columns = {
             "panel": "Network",
             "engine": "Engine",
@@ -68,7 +71,19 @@ class Pareto(Figure):
         return arrange(build_panels(panel_names(data.rows), draw), data.rows, SHAPE, self.title)
 
 
-def _row(score: Score, labels: Labels) -> Row:
+def _front_labels(valid: Sequence[Score], labels: Labels) -> dict[str, str]:
+    """The trials on a front, each with its name where that changes along the front."""
+    named: dict[str, str] = {}
+    for _, members in by_question(valid):
+        previous = ""
+        for score in pareto(members):
+            series = labels.series(score)
+            named[score.trial] = "" if series == previous else series
+            previous = series
+    return named
+
+
+def _row(score: Score, labels: Labels, named: Mapping[str, str]) -> Row:
     assert score.images_per_s is not None
     assert score.latency_p50_s is not None
     return {
@@ -79,22 +94,16 @@ def _row(score: Score, labels: Labels) -> Row:
         "batch": score.batch_size,
         "images_per_s": rounded(score.images_per_s.value),
         "latency_ms": rounded(1e3 * score.latency_p50_s.value),
-        "front": False,
-        "label": f"{labels.series(score)}, {score.batch_size}",
+        "front": score.trial in named,
+        "label": named.get(score.trial, ""),
+        "full": f"{labels.series(score)}, {score.batch_size}",
     }
-
-
-def _mark_front(rows: Sequence[Row]) -> None:
-    best = 0.0
-    for row in sorted(rows, key=lambda r: (r["latency_ms"], -r["images_per_s"])):
-        row["front"] = row["images_per_s"] > best
-        best = max(best, row["images_per_s"])
 
 
 def _finding(rows: Sequence[Row]) -> str:
     parts = []
     for panel in panel_names(rows)[:4]:
-        front = [r["label"] for r in rows if r["panel"] == panel and r["front"]]
+        front = [r["full"] for r in rows if r["panel"] == panel and r["front"]]
         parts.append(f"{panel}: {'; '.join(front[:4])}{' and more' if len(front) > 4 else ''}")
     return f"On the front (configuration, batch size): {'. '.join(parts)}."
 
@@ -106,13 +115,27 @@ def _panel(
     shapes: dict[str, list[str]],
     name: str,
 ) -> Any:
-    x = alt.X("latency_ms:Q", title="median latency, ms", scale=alt.Scale(type="log", padding=16))
-    y = alt.Y("images_per_s:Q", title="images/s", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=5))
+    mine = [r for r in rows if r["panel"] == name]
+    waits = [r["latency_ms"] for r in mine]
+    domain, ticks = log_axis(min(waits), max(waits))
+    x = alt.X(
+        "latency_ms:Q",
+        title="median latency, ms",
+        scale=alt.Scale(type="log", nice=False, domain=domain),
+        axis=alt.Axis(values=ticks, grid=False),
+    )
+    top = 1.22 * max(r["images_per_s"] for r in mine)  # room for the front's labels
+    y = alt.Y(
+        "images_per_s:Q",
+        title="images/s",
+        scale=alt.Scale(domain=[0, rounded(top, 3)], nice=False),
+        axis=alt.Axis(tickCount=5),
+    )
     base = alt.Chart(alt.NamedData(name=DATA)).transform_filter(alt.datum.panel == name).encode(x=x, y=y)
     front = base.transform_filter(alt.datum.front)
     tip = tooltips(
         alt,
-        label="configuration, batch",
+        full="configuration, batch",
         images_per_s="images/s #",
         latency_ms="median latency, ms #",
         front="on the front",
@@ -124,11 +147,12 @@ def _panel(
         tooltip=tip,
     )
     line = front.mark_line(interpolate="step-after", strokeWidth=1.2, style="plain")
-    names = front.mark_text(align="left", dx=8, dy=-8, style="value").encode(text="label:N")
-    layers = [points, line, names]
-    if any(r.get("bound_ms") for r in rows):
-        bound = alt.Chart(alt.NamedData(name=DATA)).transform_aggregate(bound_ms="min(bound_ms)")
-        layers.append(bound.mark_rule(style="reference").encode(x="bound_ms:Q"))
+    names = front.mark_text(align="left", dx=-4, dy=-30, style="value")
+    sizes = front.mark_text(dy=-11, style="soft").encode(text="batch:N")
+    layers = [line, points, names.encode(text="label:N"), sizes]
+    bound = mine[0].get("bound_ms")
+    if bound and domain[0] < bound < domain[1]:
+        layers.insert(0, mark_value(alt, name, "x", bound))
     return alt.layer(*layers).properties(width=SHAPE.width, height=260, title=name)
 
 

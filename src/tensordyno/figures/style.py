@@ -116,6 +116,8 @@ def config(theme: Theme, *, background: bool = False) -> dict[str, Any]:
             "symbolSize": 90,
             "columnPadding": 16,
             "labelLimit": 320,
+            "symbolBaseFillColor": ink["soft"],
+            "symbolBaseStrokeColor": ink["soft"],
         },
         "title": {
             "color": ink["text"],
@@ -129,6 +131,7 @@ def config(theme: Theme, *, background: bool = False) -> dict[str, Any]:
         "concat": {"spacing": 28},
         "text": {"color": ink["text"], "fontSize": 11},
         "rule": {"color": ink["soft"]},
+        "line": {"color": ink["soft"]},
         "tick": {"color": ink["text"]},
         "style": {
             "interval": {"stroke": ink["text"], "strokeWidth": 1.2, "opacity": 0.75},

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from tensordyno.analysis.scores import Interval, Score
+from tensordyno.analysis.scores import Score
 from tensordyno.figures.base import Empty, Figure, FigureData, Row, Spec
 from tensordyno.figures.labels import Labels, in_order
 from tensordyno.figures.panels import (
@@ -14,6 +14,7 @@ from tensordyno.figures.panels import (
     arrange,
     build_panels,
     first_panels,
+    log_axis,
     panel_names,
     rounded,
     tooltips,
@@ -37,7 +38,7 @@ class ThroughputLatency(Figure):
 
     def data(self, run: Run, scores: Sequence[Score]) -> FigureData | Empty:
         """One row a measured trial, for panels with at least two batch sizes."""
-        labels = Labels(run, scores)
+        labels = Labels(scores)
         rows = [_row(s, labels) for s in scores if s.verdict.is_measured and s.images_per_s]
         sizes: dict[str, set[int]] = {}
         for row in rows:
@@ -68,7 +69,7 @@ class ThroughputLatency(Figure):
 
 def _row(score: Score, labels: Labels) -> Row:
     speed = score.images_per_s
-    latency: Interval | None = score.latency_p50_s
+    latency = score.latency_p50_s
     assert speed is not None
     return {
         "panel": f"{labels.panel(score)}, {score.precision}",
@@ -116,8 +117,9 @@ def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str
         base.mark_point(filled=True, size=55).encode(y=left, tooltip=_tooltip(alt)),
     )
     waits = [r["latency_ms"] for r in mine if r["latency_ms"]] or [1.0]
-    span = alt.Scale(type="log", nice=False, domain=[0.8 * min(waits), 1.25 * max(waits)])
-    right = alt.Y("latency_ms:Q", title="latency, ms (dashed)", scale=span, axis=_axis(alt, "right"))
+    domain, ticks = log_axis(min(waits), max(waits), 1.25)
+    span = alt.Scale(type="log", nice=False, domain=domain)
+    right = alt.Y("latency_ms:Q", title="latency, ms (dashed)", scale=span, axis=_axis(alt, "right", ticks))
     wait = base.mark_line(strokeWidth=1.5, strokeDash=[4, 3]).encode(y=right)
     both = alt.layer(speed, wait).resolve_scale(y="independent")
     return both.properties(width=SHAPE.width, height=230, title=name)
@@ -136,7 +138,7 @@ def _tooltip(alt: Any) -> list[Any]:
     )
 
 
-def _axis(alt: Any, side: str) -> Any:
+def _axis(alt: Any, side: str, ticks: Sequence[float] | None = None) -> Any:
     """An axis whose title lies flat above it, where it can be read."""
     left = side == "left"
     return alt.Axis(
@@ -149,6 +151,7 @@ def _axis(alt: Any, side: str) -> Any:
         titleY=-8,
         tickCount=5,
         labelFlush=False,
+        **({"values": list(ticks), "labelOverlap": False} if ticks else {}),
     )
 
 

@@ -35,11 +35,9 @@ def cache_key(model: str, weights: str | None, seed: int, reference: str = "") -
 def _definition(model: str) -> list[str]:
     match origin_of(model):
         case Origin.CATALOGUE:
-            packaged = cards()[model].weights if family_of(model) else None
-            return [
-                _content(FAMILIES.source(family_of(model))),
-                _content(_DATA / packaged) if packaged else "",
-            ]
+            definition = FAMILIES.source(family_of(model))  # raises UnknownName with the nearest names
+            packaged = cards()[model].weights
+            return [_content(definition), _content(_DATA / packaged) if packaged else ""]
         case Origin.ONNX:
             return [_content(Path(model), "missing-onnx")]
         case Origin.FUNCTION:

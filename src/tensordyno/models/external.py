@@ -107,11 +107,10 @@ def _torchvision(model: str) -> "Built":
 
 
 def _timm(model: str) -> "Built":
-    import_torchvision()
-    try:
-        timm = importlib.import_module("timm")
-    except ImportError:
-        raise MissingPackage("timm", "timm") from None
+    if importlib.util.find_spec("timm") is None:
+        raise MissingPackage("timm", "timm")
+    import_torchvision()  # timm needs it
+    timm = importlib.import_module("timm")
     name = model.partition(":")[2]
     if not timm.is_model(name):
         raise UnknownName("model", model, [f"timm:{n}" for n in timm.list_models()])

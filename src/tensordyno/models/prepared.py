@@ -151,15 +151,15 @@ def _state(module: "nn.Module") -> dict[str, Any]:
     return state
 
 
-def _write_graph(graph: Any, folder: Path, images: FloatArray) -> "tuple[Cost, str, FloatArray]":
+def _write_graph(model: Any, folder: Path, images: FloatArray) -> "tuple[Cost, str, FloatArray]":
     from onnx import numpy_helper
 
     from tensordyno.models.count import count_onnx
     from tensordyno.models.onnx_file import save
 
-    cost = count_onnx(graph)
-    digest = _digest((tensor.name, numpy_helper.to_array(tensor)) for tensor in graph.initializer)
-    save(graph, folder / _ONNX)
+    cost = count_onnx(model)
+    digest = _digest((tensor.name, numpy_helper.to_array(tensor)) for tensor in model.graph.initializer)
+    save(model, folder / _ONNX)
     return cost, digest, onnx_logits(str(folder / _ONNX), images)
 
 

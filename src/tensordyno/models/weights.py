@@ -153,7 +153,7 @@ def _read_safetensors(path: Path) -> Any:
 def _read_npz(path: Path) -> Any:
     import torch
 
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # closed if it is broken
         return {key: torch.from_numpy(arrays[key]) for key in arrays}
 
 

@@ -15,7 +15,7 @@ from tensordyno.plan.options import check_options
 from tensordyno.records.trial import EngineChoice
 from tensordyno.spec.places import KeyPath, Places
 from tensordyno.spec.schema import Block, ModelChoice, Spec
-from tensordyno.telemetry.base import SOURCES
+from tensordyno.telemetry.base import REPLAY, SOURCES
 
 _OTHER_MODELS = "Also: torchvision:NAME, timm:NAME, FILE.onnx, package.module:function."
 
@@ -24,7 +24,7 @@ def check_names(spec: Spec, places: Places) -> None:
     """Raise SpecError for a name that means nothing here, DataError for a file that is not there.
 
     Slugs: unknown-model, unknown-engine, unknown-option, bad-option, unknown-dataset, unknown-sensor;
-    missing-model, missing-weights, missing-data, missing-interpreter.
+    missing-model, missing-weights, missing-data, missing-interpreter, missing-recording.
     """
     for path, part in _parts(spec):
         for index, model in enumerate(part.models or ()):
@@ -34,9 +34,7 @@ def check_names(spec: Spec, places: Places) -> None:
         _check_dataset(part.dataset or None, (*path, "dataset"), places)
         _check_weights(part.weights or None, (*path, "weights"), places)
     for index, source in enumerate(spec.telemetry.sources or ()):
-        if source not in SOURCES.names():
-            at: KeyPath = ("telemetry", "sources", index)
-            raise _unknown("sensor", source, SOURCES.names(), at, places)
+        _check_source(source, ("telemetry", "sources", index), places)
 
 
 def _parts(spec: Spec) -> Iterator[tuple[KeyPath, Spec | Block]]:
@@ -72,6 +70,14 @@ def _check_engine(engine: EngineChoice, path: KeyPath, places: Places) -> None:
         raise DataError("missing-interpreter", places.sentence((*path, "python"), text), remedy)
 
 
+def _check_source(source: str, path: KeyPath, places: Places) -> None:
+    name, _, recording = source.partition(":")
+    if name == REPLAY:
+        _need_file(recording, "missing-recording", "recording", path, places)
+    elif source not in SOURCES.names():
+        raise _unknown("sensor", source, SOURCES.names(), path, places, extra="Also: replay:FILE.")
+
+
 def _check_weights(weights: str | None, path: KeyPath, places: Places) -> None:
     if weights is not None:
         _need_file(weights, "missing-weights", "checkpoint", path, places)
@@ -93,4 +99,4 @@ def _check_dataset(dataset: str | None, path: KeyPath, places: Places) -> None:
 def _need_file(name: str, slug: str, what: str, path: KeyPath, places: Places) -> None:
     if not Path(name).expanduser().is_file():
         remedy = "Relative paths start where dyno is called."
-        raise DataError(slug, places.sentence(path, f"there is no {what} {name}."), remedy)
+        raise DataError(slug, places.sentence(path, f"there is no {what} '{name}'."), remedy)

@@ -51,7 +51,7 @@ class Verification(Record, frozen=True, kw_only=True):
     """A build's outputs against the strict FP32 reference on the same inputs."""
 
     images: int
-    sqnr_db: float | None  # 10 log10(signal power / error power); None when bit-identical
+    sqnr_db: float | None  # 10 log10(signal / error power); None: bit-identical, or not computable
     cosine: float  # mean over images of the cosine of the logits
     top1_agreement: float  # fraction of images with the same first class
     max_abs_error: float

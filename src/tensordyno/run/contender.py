@@ -1,5 +1,6 @@
 """One trial on its way: its worker, what the worker has said so far, and the outcome it makes."""
 
+from time import monotonic
 from typing import TypeVar
 
 import numpy as np
@@ -24,6 +25,9 @@ from tensordyno.vocabulary import Verdict
 
 R = TypeVar("R", bound=Report)
 
+_SLOW_BUILD = "Raise limits.build_seconds if it only needs longer."
+_SLOW_BURST = "Raise limits.burst_grace_seconds if it only needs longer."
+
 
 class TrialFailed(Exception):
     """The trial is over; `failure` says how."""
@@ -41,11 +45,13 @@ class Contender:
     ) -> None:
         self.trial = trial
         self.worker = worker
-        self.spent_s = 0.0  # measuring time used up, lost bursts and waiting included
+        self.spent_s = 0.0  # measuring time used up; warm-up, lost bursts and waiting included
         self.lost_bursts = 0
         self.half_width: float | None = None
         self._build_patience_s = build_patience_s
         self._burst_patience_s = burst_patience_s + trial.measurement.burst_seconds
+        # a warm-up that does not settle ends by itself after half of the trial's time
+        self._warmup_patience_s = max(trial.measurement.warmup_seconds, trial.measurement.max_seconds / 2)
         self._oom_kills = oom_kills()
         self._ready: ReadyReport | None = None
         self._built: BuiltReport | None = None
@@ -56,18 +62,18 @@ class Contender:
 
     def build(self, folder: str) -> None:
         """Build and verify; an answer that fails verification ends the trial as INVALID."""
+        deadline = monotonic() + self._build_patience_s
         self.worker.order(BuildOrder(trial=self.trial, folder=folder))
-        self._ready = self._expect(ReadyReport, self._build_patience_s)
-        self._built = self._expect(BuiltReport, self._build_patience_s)
+        self._ready = self._expect(ReadyReport, self._build_patience_s, _SLOW_BUILD)
+        self._built = self._expect(BuiltReport, max(0.0, deadline - monotonic()), _SLOW_BUILD)
         verification = self._built.verification
         if not verification.passed:
             raise TrialFailed(Failure(Verdict.INVALID, verification.reason, "verification-failed"))
 
     def measure(self, spin_rate: float | None) -> BurstReport:
         """One burst of the trial. Its samples are kept, contended or not; numbers leave those out."""
-        self.worker.order(BurstOrder(spin_rate=spin_rate))
-        report = self._expect(BurstReport, self._burst_patience_s)
-        self._warmup = report.warmup or self._warmup
+        report = self._burst(BurstOrder(spin_rate=spin_rate))
+        self.spent_s += report.burst.duration_s
         self._bursts.append(report.burst)
         self._latencies.append(np.array(report.latencies_s))
         self.half_width = report.half_width
@@ -76,10 +82,7 @@ class Contender:
 
     def rehearse(self, spin_rate: float | None) -> BurstReport:
         """One burst that is no part of the trial."""
-        self.worker.order(BurstOrder(spin_rate=spin_rate, rehearsal=True))
-        report = self._expect(BurstReport, self._burst_patience_s)
-        self._warmup = report.warmup or self._warmup
-        return report
+        return self._burst(BurstOrder(spin_rate=spin_rate, rehearsal=True))
 
     @property
     def kept_bursts(self) -> int:
@@ -91,7 +94,7 @@ class Contender:
         """Latency of every batch so far, in seconds, burst after burst."""
         return np.concatenate(self._latencies) if self._latencies else np.empty(0)
 
-    def outcome(self, failure: Failure, attempt: int = 1) -> Outcome:
+    def outcome(self, failure: Failure) -> Outcome:
         """Everything known about the trial, with its verdict."""
         ready, built = self._ready, self._built
         return Outcome(
@@ -109,8 +112,17 @@ class Contender:
             bursts=tuple(self._bursts),
             phases=(*(built.phases if built else ()), *self._measuring_phases()),
             last_words=failure.last_words,
-            attempt=attempt,
         )
+
+    def _burst(self, order: BurstOrder) -> BurstReport:
+        """Order a burst; the first one of a worker warms up before it."""
+        patience_s = self._burst_patience_s + (0.0 if self._warmup else self._warmup_patience_s)
+        self.worker.order(order)
+        report = self._expect(BurstReport, patience_s, _SLOW_BURST)
+        if report.warmup:
+            self._warmup = report.warmup
+            self.spent_s += report.warmup.stop_s - report.warmup.start_s
+        return report
 
     def _measuring_phases(self) -> list[Phase]:
         phases = []
@@ -119,9 +131,9 @@ class Contender:
         phases += [Phase(name="measure", start_s=b.start_s, stop_s=b.stop_s) for b in self._bursts]
         return phases
 
-    def _expect(self, kind: type[R], patience_s: float) -> R:
+    def _expect(self, kind: type[R], patience_s: float, remedy: str) -> R:
         try:
-            report = self.worker.await_report(patience_s)
+            report = self.worker.await_report(patience_s, remedy)
         except WorkerFailure as error:
             raise TrialFailed(from_error(error, self._oom_kills)) from error
         if isinstance(report, FailureReport):

@@ -8,7 +8,14 @@ from tensordyno.records.messages import FailureReport
 from tensordyno.run.spawn import WorkerDied, WorkerHung
 from tensordyno.vocabulary import Verdict
 
-_REFUSALS = frozenset({"Unsupported", "MissingPackage", "UnknownName", "UsageError"})
+_VERDICTS = {
+    "MemoryError": Verdict.OUT_OF_MEMORY,
+    "DataError": Verdict.INVALID,  # a file is not what it should be: no crash of the engine
+    "Unsupported": Verdict.UNSUPPORTED,
+    "MissingPackage": Verdict.UNSUPPORTED,
+    "UnknownName": Verdict.UNSUPPORTED,
+    "UsageError": Verdict.UNSUPPORTED,
+}
 
 
 class Failure(NamedTuple):
@@ -23,24 +30,26 @@ class Failure(NamedTuple):
 def from_report(report: FailureReport) -> Failure:
     """A worker gave up for a reason that it understood."""
     reason = f"{report.sentence} {report.remedy}".strip()
-    if report.error == "MemoryError":
-        return Failure(Verdict.OUT_OF_MEMORY, reason, report.slug, report.detail)
-    if report.error in _REFUSALS:
-        return Failure(Verdict.UNSUPPORTED, reason, report.slug)
-    return Failure(Verdict.CRASHED, reason, report.slug, report.detail)
+    verdict = _VERDICTS.get(report.error, Verdict.CRASHED)
+    told = verdict in (Verdict.CRASHED, Verdict.OUT_OF_MEMORY)  # where the traceback may tell more
+    return Failure(verdict, reason, report.slug, report.detail if told else "")
 
 
-def from_error(error: DynoError, oom_kills_before: int | None) -> Failure:
-    """A worker died or hung. A kill counts as out of memory when the kernel's own count rose."""
+def from_error(error: DynoError, oom_kills_before: int | None = None) -> Failure:
+    """A worker died or hung, or the parent met an error of its own while it readied a trial.
+
+    A kill counts as out of memory when the kernel's own count rose above `oom_kills_before`.
+    """
+    reason = f"{error.sentence} {error.remedy}".strip()
     if isinstance(error, WorkerHung):
-        return Failure(Verdict.TIMED_OUT, error.line(), error.slug, error.last_words)
+        return Failure(Verdict.TIMED_OUT, reason, error.slug, error.last_words)
     if isinstance(error, WorkerDied):
         now = oom_kills()
         if error.status == -9 and None not in (now, oom_kills_before) and now != oom_kills_before:
             sentence = "The kernel's out-of-memory killer ended the worker."
             return Failure(Verdict.OUT_OF_MEMORY, sentence, "out-of-memory", error.last_words)
-        return Failure(Verdict.CRASHED, error.sentence, error.slug, error.last_words)
-    return Failure(Verdict.CRASHED, error.line(), error.slug)
+        return Failure(Verdict.CRASHED, reason, error.slug, error.last_words)
+    return Failure(_VERDICTS.get(type(error).__name__, Verdict.CRASHED), reason, error.slug)
 
 
 def oom_kills(vmstat: Path = Path("/proc/vmstat")) -> int | None:

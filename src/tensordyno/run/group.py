@@ -48,7 +48,6 @@ class Group:
             return failed.failure
         burst = report.burst
         self._reference.learn(burst)
-        contender.spent_s += burst.duration_s
         if burst.contended:
             self._progress.contended(trial)
             sleep(_WAIT_FOR_CORES_S)
@@ -70,7 +69,8 @@ def why_unstable(contender: Contender, measurement: Measurement) -> tuple[str, s
     total = lost + contender.kept_bursts
     stolen = f"{lost} of {total} bursts were lost to other users of the machine"
     if contender.half_width is None:
-        return f"No interval after {measurement.max_seconds:g} s: {stolen}.", "contended"
+        few = stolen if lost else f"only {total} bursts fitted in; raise measure.max_seconds"
+        return f"No interval after {measurement.max_seconds:g} s: {few}.", "contended" if lost else "too-slow"
     wide = (
         f"The 95 % interval is ±{100 * contender.half_width:.1f} % after {measurement.max_seconds:g} s "
         f"(asked: ±{100 * measurement.target_half_width:g} %)"

@@ -1,26 +1,24 @@
 """Each network is prepared once, by a worker of its own, and kept for later runs."""
 
-import os
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tensordyno.datasets.base import DataRequest, open_dataset
-from tensordyno.errors import DynoError, WorkerFailure
+from tensordyno.errors import DynoError, StoreError, WorkerFailure
 from tensordyno.models.cache_key import cache_key
 from tensordyno.models.prepared import load_prepared
 from tensordyno.records.messages import FailureReport, PrepareOrder
 from tensordyno.records.trial import Trial
+from tensordyno.run.cache_folder import cache_root
 from tensordyno.run.contender import TrialFailed
 from tensordyno.run.failure import Failure, from_error, from_report, oom_kills
 from tensordyno.run.spawn import Worker
+from tensordyno.store.writer import explained
 
-
-def cache_root() -> Path:
-    """Where prepared networks are kept: $TENSORDYNO_CACHE, else the user's cache folder."""
-    explicit = os.environ.get("TENSORDYNO_CACHE")
-    if explicit:
-        return Path(explicit)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tensordyno"
+_SLOW = "Raise limits.build_seconds if it only needs longer."
 
 
 class PreparedModels:
@@ -34,40 +32,59 @@ class PreparedModels:
     def folder_for(self, trial: Trial) -> str:
         """The folder of the prepared network.
 
-        Raises TrialFailed with the reason when the network cannot be prepared.
+        Raises TrialFailed with the reason when the network cannot be prepared, StoreError when the cache
+        cannot be written, which would be the end of every other trial too.
         """
         try:
             key = _key(trial)
         except DynoError as error:
-            raise TrialFailed(from_error(error, None)) from error
+            raise TrialFailed(from_error(error)) from error
         if key in self._failures:
             raise TrialFailed(self._failures[key])
         folder = cache_root() / "models" / key
         if not _is_whole(folder):
             try:
-                self._prepare(trial, folder)
+                with _alone(folder):
+                    self._prepare(trial, folder)
             except TrialFailed as failed:
                 self._failures[key] = failed.failure
                 raise
         return str(folder)
 
     def _prepare(self, trial: Trial, folder: Path) -> None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        log = self._logs / f"prepare-{folder.name}.log"
+        if _is_whole(folder):  # another session was faster
+            return
         before = oom_kills()
         try:
-            worker = Worker(log, None, trial.threads, "default")
+            worker = Worker(self._logs / f"prepare-{folder.name}.log", None, trial.threads, "default")
         except WorkerFailure as error:
             raise TrialFailed(from_error(error, before)) from error
         try:
             worker.order(PrepareOrder(trial=trial, folder=str(folder)))
-            report = worker.await_report(self._patience_s)
+            report = worker.await_report(self._patience_s, _SLOW)
         except WorkerFailure as error:
             raise TrialFailed(from_error(error, before)) from error
         finally:
-            worker.finish()
+            worker.kill()  # what it made is whole, or not there; an interrupted user does not wait
+            for unfinished in folder.parent.glob(f".{folder.name}-*"):
+                shutil.rmtree(unfinished, ignore_errors=True)
         if isinstance(report, FailureReport):
+            if report.error == StoreError.__name__:
+                raise StoreError(report.slug, report.sentence, report.remedy)
             raise TrialFailed(from_report(report))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While this session prepares a network, others that want the same one wait for it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f".{folder.name}.lock").open("wb")
+    except OSError as wrong:
+        raise explained(wrong, folder.parent) from wrong
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _is_whole(folder: Path) -> bool:
@@ -83,5 +100,7 @@ def _key(trial: Trial) -> str:
     dataset = open_dataset(
         DataRequest(name=trial.dataset, seed=trial.seed, skip_unreadable=trial.skip_unreadable)
     )
-    reference = f"{trial.dataset} {dataset.content_hash()} {trial.verify_images} {trial.skip_unreadable}"
+    # skipping brings in images from beyond the first ones, how many is not known before they are read
+    images = dataset.content_hash(None if trial.skip_unreadable else trial.verify_images)
+    reference = f"{trial.dataset} {images} {trial.verify_images} {trial.skip_unreadable}"
     return cache_key(trial.model, trial.weights, trial.seed, reference)

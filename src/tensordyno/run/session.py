@@ -1,9 +1,11 @@
 """A run from its first trial to its last: groups built, measured in rounds, every end recorded."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import groupby
+
+import msgspec
 
 from tensordyno.errors import StoreError, WorkerFailure
 from tensordyno.records.outcome import Outcome
@@ -33,14 +35,19 @@ class Session:
         self._reference = SpinReference()
         self._models = PreparedModels(writer.folder.logs, spec.limits.build_seconds)
         self._alive: list[Contender] = []
-        self._overhead_due = spec.telemetry.overhead
+        self._attempts: Mapping[str, int] = {}
+        self._overhead_due = spec.telemetry.overhead and watch.active
 
-    def run(self, plan: Plan, done: frozenset[str]) -> None:
-        """Run every trial whose id is not in `done`.
+    def run(
+        self, plan: Plan, done: frozenset[str], attempts: Mapping[str, int], *, overhead_known: bool = False
+    ) -> None:
+        """Run every trial whose id is not in `done`; `attempts` counts those an earlier session began.
 
         Raises KeyboardInterrupt or StoreError after the trials in progress have been recorded as
         interrupted and their workers ended.
         """
+        self._attempts = attempts
+        self._overhead_due &= not overhead_known
         self._progress.planned(plan, len(done))
         waiting = [trial for trial in plan.trials if trial.id not in done]
         try:
@@ -62,8 +69,7 @@ class Session:
                 self._build(trial)
             except TrialFailed as failed:
                 self._end(ended(trial, failed.failure))
-        if self._overhead_due and self._alive:
-            self._measure_overhead(self._alive[0])
+        self._measure_overhead()
         group = Group(list(self._alive), self._reference, self._progress)
         for contender, outcome in group.rounds(self._spec.seed ^ zlib.crc32(name.encode())):
             self._end_contender(contender, outcome)
@@ -77,7 +83,7 @@ class Session:
         try:
             worker = Worker(log, trial.engine.python, trial.threads, trial.allocator)
         except WorkerFailure as error:
-            raise TrialFailed(from_error(error, None)) from error
+            raise TrialFailed(from_error(error)) from error
         limits = self._spec.limits
         contender = Contender(trial, worker, limits.build_seconds, limits.burst_grace_seconds)
         self._alive.append(contender)
@@ -89,26 +95,33 @@ class Session:
         else:
             self._progress.phase(trial, "built, waiting for its turn")
 
-    def _measure_overhead(self, contender: Contender) -> None:
-        """Once a run, on the first build that stands."""
-        self._overhead_due = False
-        if contender.trial.measurement.clock != "real" or not self._watch.active:
+    def _measure_overhead(self) -> None:
+        """Once a run, on the first build that stands and runs in real time."""
+        candidates = [c for c in self._alive if c.trial.measurement.clock == "real"]
+        if not self._overhead_due or not candidates:
             return
+        contender = candidates[0]
         self._progress.note("Measuring what the telemetry itself costs (sampler on, off, on, ...)")
-        with suppress(TrialFailed):  # the group's own rounds will meet the failure and record it
+        try:
             overhead = measure_overhead(contender, self._watch, self._reference)
-            if overhead:
-                self._writer.append(overhead)
+        except TrialFailed as failed:  # another group may still tell
+            self._end_contender(contender, contender.outcome(failed.failure))
+            return
+        self._overhead_due = False
+        if overhead:
+            self._writer.append(overhead)
 
     def _end_contender(self, contender: Contender, outcome: Outcome) -> None:
+        """Record first: a contender that a full disk keeps from being recorded is still in progress."""
         latencies = contender.latencies_s
         if len(latencies):
             self._writer.save_latencies(outcome.trial.id, latencies)
-        self._alive.remove(contender)
         self._end(outcome)
+        self._alive.remove(contender)
         contender.worker.finish()
 
     def _end(self, outcome: Outcome) -> None:
+        outcome = msgspec.structs.replace(outcome, attempt=self._attempts.get(outcome.trial.id, 0) + 1)
         self._writer.append(outcome)
         self._progress.ended(outcome)
 
@@ -118,10 +131,8 @@ class Session:
         reason = "Stopped by the user." if isinstance(stop, KeyboardInterrupt) else str(stop)
         slug = getattr(stop, "slug", "interrupted")
         for contender in self._alive:
-            outcome = ended(contender.trial, Failure(Verdict.INTERRUPTED, reason, slug))
             with suppress(StoreError):
-                self._writer.append(outcome)
-            self._progress.ended(outcome)
+                self._end(ended(contender.trial, Failure(Verdict.INTERRUPTED, reason, slug)))
 
 
 def ended(trial: Trial, failure: Failure) -> Outcome:

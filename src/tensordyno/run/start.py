@@ -7,16 +7,17 @@ from pathlib import Path
 
 from tensordyno import __version__
 from tensordyno.clock import RealClock
-from tensordyno.errors import StoreError
+from tensordyno.errors import StoreError, UsageError
 from tensordyno.plan.make import make_plan
 from tensordyno.records.machine import RunFooter, RunHeader
 from tensordyno.records.trial import Plan
+from tensordyno.run.interrupt import terminated_as_interrupted
 from tensordyno.run.progress import Progress
 from tensordyno.run.session import Session
 from tensordyno.run.watch import Watch
 from tensordyno.spec.schema import Spec
 from tensordyno.spec.yaml_file import SpecFile, dump, load_spec
-from tensordyno.store.reader import read_run
+from tensordyno.store.reader import Run, read_run
 from tensordyno.store.writer import RunWriter
 from tensordyno.telemetry.machine import machine_facts
 from tensordyno.vocabulary import Verdict
@@ -33,17 +34,37 @@ def start_run(loaded: SpecFile, root: Path, command: Sequence[str], progress: Pr
     with RunWriter(root) as writer:
         writer.create(plan, dump(spec))
         writer.append(_header(spec, root, command))
-        _run(spec, plan, frozenset(), writer, progress)
+        _run(spec, plan, writer, progress)
 
 
 def resume_run(root: Path, progress: Progress) -> None:
-    """Run what a run folder still lacks: trials without an outcome, and interrupted ones."""
-    run = read_run(root)
-    spec = load_spec(run.folder.spec).spec
-    done = frozenset(o.trial.id for o in run.outcomes if o.verdict is not Verdict.INTERRUPTED)
+    """Run what a run folder still lacks: trials without an outcome, and interrupted ones.
+
+    A finished run is left as it is. Raises what `start_run` raises.
+    """
+    before = read_run(root)
+    if before.footer is not None and not before.footer.interrupted and not _undone(before):
+        progress.note(f"{root} is finished: there is nothing to resume.")
+        return
+    spec = _stored_spec(before)
     with RunWriter(root) as writer:
         writer.reopen()
-        _run(spec, run.plan, done, writer, progress)
+        _run(spec, before.plan, writer, progress, before)
+
+
+def _undone(run: Run) -> set[str]:
+    return {trial.id for trial in run.plan.trials} - _done(run)
+
+
+def _done(run: Run) -> frozenset[str]:
+    return frozenset(o.trial.id for o in run.outcomes if o.verdict is not Verdict.INTERRUPTED)
+
+
+def _stored_spec(run: Run) -> Spec:
+    try:
+        return load_spec(run.folder.spec).spec
+    except UsageError as wrong:  # nobody typed it: it is the folder that is damaged
+        raise StoreError("broken-record", wrong.sentence, "Start the run anew from its own spec.") from wrong
 
 
 def default_root(spec: Spec, parent: Path = Path("runs")) -> Path:
@@ -55,11 +76,17 @@ def default_root(spec: Spec, parent: Path = Path("runs")) -> Path:
     return parent / (f"{stem}-{taken + 1}" if taken else stem)
 
 
-def _run(spec: Spec, plan: Plan, done: frozenset[str], writer: RunWriter, progress: Progress) -> None:
+def _run(spec: Spec, plan: Plan, writer: RunWriter, progress: Progress, before: Run | None = None) -> None:
+    """The trials that `before` lacks, and the footer that says whether they were all run."""
     interrupted = True
     try:
-        with Watch(spec.telemetry, writer) as watch:
-            Session(spec, writer, watch, progress).run(plan, done)
+        with terminated_as_interrupted(), Watch(spec.telemetry, writer) as watch:
+            session = Session(spec, writer, watch, progress)
+            if before is None:
+                session.run(plan, frozenset(), {})
+            else:
+                attempts = {o.trial.id: o.attempt for o in before.outcomes}
+                session.run(plan, _done(before), attempts, overhead_known=before.overhead is not None)
         interrupted = False
     finally:
         footer = RunFooter(finished=_now(), interrupted=interrupted)

@@ -1,11 +1,14 @@
 """Telemetry of a run: the sampler and the folder it writes to."""
 
+from collections import Counter
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from tensordyno.clock import RealClock
 from tensordyno.errors import StoreError
 from tensordyno.records.base import Record
+from tensordyno.records.reading import Unavailable
 from tensordyno.spec.schema import TelemetrySettings
 from tensordyno.store.writer import RunWriter
 from tensordyno.telemetry.base import open_sources
@@ -17,7 +20,7 @@ class Watch:
 
     def __init__(self, settings: TelemetrySettings, writer: RunWriter) -> None:
         self._writer = writer
-        self.dropped = 0  # readings that found no room on the disk
+        self._dropped: Counter[str] = Counter()  # readings of a source that found no room on the disk
         self.active = settings.sources != ()
         self.interval_s = settings.interval_s
         sources = open_sources(settings.sources) if self.active else []
@@ -48,10 +51,14 @@ class Watch:
     ) -> None:
         if self.active:
             self._sampler.close()
+            for source, count in self._dropped.items():
+                reason = f"{count} readings found no room on the disk"
+                with suppress(StoreError):
+                    self._writer.append_reading(source, Unavailable(source=source, reason=reason))
             self._writer.append(self._sampler.facts())
 
     def _store(self, source: str, record: Record) -> None:
         try:
             self._writer.append_reading(source, record)
         except StoreError:  # the trial's own records matter more; the session meets the full disk itself
-            self.dropped += 1
+            self._dropped[source] += 1

@@ -57,9 +57,10 @@ def spec_from_flags(
     """The spec that a command's flags make.
 
     `raw` maps keys to what was typed, shorthand and all ({"engines": "torch,openvino"}); `origins`
-    maps keys to the flag that an error names ({"engines": "--engine"}). Raises SpecError.
+    maps keys to the flag that an error names ({"engines": "--engine", "measure.min_seconds":
+    "--min-seconds"}). Raises SpecError.
     """
-    at: dict[KeyPath, str] = {(key,): flag for key, flag in origins.items()}
+    at: dict[KeyPath, str] = {tuple(key.split(".")): flag for key, flag in origins.items()}
     return _finish(dict(raw), Places(at), sets, name)
 
 

@@ -26,6 +26,7 @@ from tensordyno.records.reading import (
 from tensordyno.records.trial import Plan, Skip
 from tensordyno.records.wire import decode_line
 from tensordyno.store.layout import RunFolder
+from tensordyno.vocabulary import Verdict
 
 FloatArray = NDArray[np.float64]
 T = TypeVar("T", bound=Record)
@@ -86,14 +87,12 @@ def read_run(root: Path) -> Run:
     crash may cut), or when a newer Tensordyno wrote it.
     """
     folder = RunFolder(root)
-    if not folder.records.exists():
-        raise StoreError("no-run", f"{root} holds no run (no records.jsonl).", "Type: dyno ls")
-    records, truncated = _read_lines(folder.records)
+    records, truncated = _read_records(folder)
     headers = [r for r in records if isinstance(r, RunHeader)]
     if not headers:
-        raise StoreError("no-run", f"{folder.records} has no header.")
+        raise StoreError("no-run", f"{folder.records} has no header: the run never began.", "Type: dyno ls")
     plan = _read_plan(folder)
-    outcomes = {r.trial.id: r for r in records if isinstance(r, Outcome)}
+    outcomes = _last_outcomes(records)
     order = {trial.id: i for i, trial in enumerate(plan.trials)}
     sensors = _read_unavailable(folder)
     return Run(
@@ -102,7 +101,7 @@ def read_run(root: Path) -> Run:
         plan=plan,
         outcomes=tuple(sorted(outcomes.values(), key=lambda o: order.get(o.trial.id, len(order)))),
         skips=plan.skips,
-        sampler=_last(records, SamplerFacts),
+        sampler=_sum([r for r in records if isinstance(r, SamplerFacts)]),
         overhead=_last(records, Overhead),
         footer=_last(records, RunFooter),
         truncated=truncated,
@@ -112,6 +111,39 @@ def read_run(root: Path) -> Run:
 
 def _last(records: list[Record], kind: type[T]) -> T | None:
     return next((r for r in reversed(records) if isinstance(r, kind)), None)
+
+
+def _last_outcomes(records: list[Record]) -> dict[str, Outcome]:
+    """The last attempt of each trial; an interruption that came after its end takes nothing away."""
+    outcomes: dict[str, Outcome] = {}
+    for outcome in (r for r in records if isinstance(r, Outcome)):
+        if outcome.verdict is not Verdict.INTERRUPTED or outcome.trial.id not in outcomes:
+            outcomes[outcome.trial.id] = outcome
+    return outcomes
+
+
+def _sum(accounts: list[SamplerFacts]) -> SamplerFacts | None:
+    """One account for all sessions of a run; None without any."""
+    if not accounts:
+        return None
+    samples = sum(a.samples for a in accounts)
+    return SamplerFacts(
+        interval_s=accounts[-1].interval_s,
+        samples=samples,
+        late=sum(a.late for a in accounts),
+        worst_lateness_s=max(a.worst_lateness_s for a in accounts),
+        mean_cost_s=sum(a.mean_cost_s * a.samples for a in accounts) / samples if samples else 0.0,
+    )
+
+
+def _read_records(folder: RunFolder) -> tuple[list[Record], bool]:
+    try:
+        return _read_lines(folder.records)
+    except (FileNotFoundError, NotADirectoryError) as wrong:
+        sentence = f"{folder.root} holds no run (no records.jsonl)."
+        raise StoreError("no-run", sentence, "Type: dyno ls") from wrong
+    except OSError as wrong:
+        raise StoreError("cannot-read", f"{folder.records} cannot be read: {wrong.strerror}.") from wrong
 
 
 def _read_lines(path: Path) -> tuple[list[Record], bool]:

@@ -5,9 +5,10 @@ A small ballast file is given up when the disk is full: the lines that say so st
 
 import errno
 import fcntl
+import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -37,23 +38,25 @@ class RunWriter:
     def create(self, plan: Plan, spec_text: str) -> None:
         """Make the folder and store what was asked."""
         folder = self.folder
-        if folder.records.exists():
-            raise StoreError(
-                "run-exists",
-                f"{folder.root} already holds a run.",
-                f"Choose another folder, or finish that run: dyno run --resume {folder.root}",
-            )
         with _explained(folder.root):
-            for path in (folder.root, folder.samples, folder.readings, folder.logs):
-                path.mkdir(parents=True, exist_ok=True)
+            self._make_folders()
+            self._records = _open_alone(folder.records)  # before anything else: only one of two gets it
+            if b"\n" in folder.records.read_bytes():
+                self.close()
+                raise StoreError(
+                    "run-exists",
+                    f"{folder.root} already holds a run.",
+                    f"Choose another folder, or finish that run: dyno run --resume {folder.root}",
+                )
+            _cut_partial_line(folder.records)  # of a run that ended before it began
             self._ballast.write_bytes(bytes(_BALLAST_BYTES))
             write_whole(folder.spec, spec_text.encode())
             write_whole(folder.plan, msgspec.json.encode(plan))
-            self._records = _open_alone(folder.records)
 
     def reopen(self) -> None:
         """Go on with a run that was cut short; a half-written last line is removed."""
         with _explained(self.folder.root):
+            self._make_folders()
             self._records = _open_alone(self.folder.records)
             _cut_partial_line(self.folder.records)
             for path in self.folder.readings.glob("*.jsonl"):
@@ -79,24 +82,24 @@ class RunWriter:
     def save_latencies(self, trial_id: str, latencies_s: NDArray[np.float64]) -> None:
         """The raw latencies of one trial in seconds: whole, or not at all."""
         path = self.folder.sample_file(trial_id)
-        part = path.with_suffix(".part")
-        with _explained(path):
-            with part.open("wb") as file:
-                np.save(file, latencies_s, allow_pickle=False)
-            part.replace(path)
+        content = io.BytesIO()  # NumPy's own writing to files hides why it failed
+        np.save(content, latencies_s, allow_pickle=False)
+        write_whole(path, content.getvalue())
 
     def give_up_ballast(self) -> None:
         """Make room for the last lines on a full disk."""
-        self._ballast.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._ballast.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close all files and remove the ballast."""
+        """Close all files and remove the ballast, unless the run is another session's."""
+        if self._records is not None:
+            self.give_up_ballast()
         for file in (self._records, *self._readings.values()):
             if file:
                 file.close()
         self._records = None
         self._readings.clear()
-        self.give_up_ballast()
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +111,11 @@ class RunWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _make_folders(self) -> None:
+        folder = self.folder
+        for path in (folder.root, folder.samples, folder.readings, folder.logs):
+            path.mkdir(parents=True, exist_ok=True)
 
     def _write_line(self, file: IO[bytes], record: Record) -> None:
         """A whole line or nothing: what did not fit is cut off again."""
@@ -144,10 +152,15 @@ def explained(error: OSError, path: Path) -> StoreError:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or none of it."""
+    """Write a file so that a reader sees all of it or none of it. Raises StoreError."""
     part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as wrong:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # on a full disk half a file would keep it full
+        raise explained(wrong, path) from wrong
 
 
 def _open_alone(path: Path) -> IO[bytes]:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from tensordyno.catalogue import Catalogue
 from tensordyno.records.reading import Channel, DeviceFacts
@@ -20,6 +21,9 @@ _SHARED_CODE = frozenset(
     }
 )
 SOURCES = Catalogue("telemetry", "sensor", besides=_SHARED_CODE)
+
+
+REPLAY = "replay"  # the one source that is named with a file
 
 
 class SensorUnavailable(Exception):
@@ -68,7 +72,15 @@ class Source(ABC):
 def open_sources(names: Iterable[str] | None = None) -> list[Source]:
     """New sources by name, not yet opened: a Sampler does that. None means all but the replay.
 
-    Raises UnknownName with the nearest names.
+    `replay:FILE` plays a recording (one of a run's readings/*.jsonl) as if it happened now. Raises
+    UnknownName with the nearest names.
     """
-    wanted = [name for name in SOURCES.names() if name != "replay"] if names is None else names
-    return [SOURCES.module(name).MEMBER() for name in wanted]
+    wanted = [name for name in SOURCES.names() if name != REPLAY] if names is None else names
+    return [_new_source(name) for name in wanted]
+
+
+def _new_source(text: str) -> Source:
+    name, colon, recording = text.partition(":")
+    kind = SOURCES.module(name).MEMBER
+    source: Source = kind(Path(recording).expanduser()) if colon else kind()
+    return source

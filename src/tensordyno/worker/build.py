@@ -64,8 +64,9 @@ class Build:
             verification = verify(logits_of(engine, images), reference, trial.precision, trained)
         accuracy = None
         if verification.passed:
-            with self._phase("accuracy"):
-                accuracy = self._accuracy(model.facts)
+            if trained:  # random weights answer at random, however many images they are asked about
+                with self._phase("accuracy"):
+                    accuracy = self._accuracy(model.facts)
             scenario = SCENARIOS.module(trial.task).MEMBER
             step = engine.bind(batch, trial.boundary)
             self.scenario = scenario(trial, step, self._clock, self._threads)
@@ -89,7 +90,7 @@ class Build:
         dataset = open_dataset(
             DataRequest(name=trial.dataset, seed=trial.seed, skip_unreadable=trial.skip_unreadable)
         )
-        if not dataset.labelled:
+        if not dataset.labelled or not trial.accuracy_images:
             return None
         wanted = InputFormat(
             shape=facts.input_shape, classes=facts.classes, preprocessing=facts.preprocessing
@@ -101,7 +102,7 @@ class Build:
             top1_correct=count_correct(logits, np.array(labels), 1),
             top5_correct=count_correct(logits, np.array(labels), 5),
             dataset=dataset.name,
-            data_hash=dataset.content_hash(),
+            data_hash=dataset.content_hash(trial.accuracy_images),
             unreadable=len(dataset.unreadable),
         )
 

@@ -1,6 +1,8 @@
 """Answers orders one after the other; the first failure ends the worker."""
 
 import sys
+import traceback
+from contextlib import suppress
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -31,8 +33,9 @@ def serve(conversation: Conversation) -> int:
                 break
             service.answer(order)
     except Exception as error:
-        print(f"worker: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         conversation.report_failure(error)
+        with suppress(OSError):  # a log on a full disk
+            traceback.print_exception(error, file=sys.stderr)
         return 1
     finally:
         service.close()

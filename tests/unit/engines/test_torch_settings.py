@@ -33,6 +33,15 @@ def test_tf32_is_for_cuda_only():
     assert formats() == {"cuda": {"tf32"}, "cpu": {"ieee"}}
 
 
+@pytest.mark.parametrize("precision", [Precision.TF32, Precision.FP32])
+def test_older_and_newer_switches_agree(precision):
+    set_number_formats(precision)
+    wanted = precision is Precision.TF32
+    assert torch.backends.cudnn.allow_tf32 is wanted  # raises where they contradict each other
+    assert torch.backends.cuda.matmul.allow_tf32 is wanted
+    assert torch.get_float32_matmul_precision() == "highest" or wanted
+
+
 @pytest.mark.parametrize(
     ("precision", "name"),
     [(Precision.FP32, "float32"), (Precision.TF32, "float32"), (Precision.BF16, "bfloat16")],

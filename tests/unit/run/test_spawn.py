@@ -12,7 +12,8 @@ import pytest
 from tensordyno.records.messages import FailureReport, FinishOrder, ReadyReport, ReceiptOrder
 from tensordyno.records.trial import EngineChoice, Trial
 from tensordyno.run.failure import from_error, from_report, oom_kills
-from tensordyno.run.spawn import KEEP_FREED_MEMORY, Worker, WorkerDied, WorkerHung
+from tensordyno.run.interpreter import KEEP_FREED_MEMORY
+from tensordyno.run.spawn import Worker, WorkerDied, WorkerHung
 from tensordyno.vocabulary import Precision, Verdict
 
 
@@ -138,7 +139,7 @@ def test_a_kill_is_out_of_memory_only_when_the_kernel_counted_one():
         ("Unsupported", Verdict.UNSUPPORTED),
         ("MissingPackage", Verdict.UNSUPPORTED),
         ("RuntimeError", Verdict.CRASHED),
-        ("DataError", Verdict.CRASHED),
+        ("DataError", Verdict.INVALID),
     ],
 )
 def test_what_a_worker_says_decides_the_verdict(error, verdict):

@@ -180,13 +180,19 @@ def _measure_group(
     built: dict[str, tuple[Built, tuple[Phase, ...]]] = {}
     for trial in trials:
         facts = _built(trial)
-        stop = clock + facts.time_to_first_inference_s
-        phases = (
-            Phase(name="build", start_s=clock, stop_s=stop),
-            Phase(name="verify", start_s=stop, stop_s=stop + 0.3),
-        )
-        built[trial.id] = facts, phases
-        clock = stop + 0.3
+        steps = {
+            "import": facts.import_s,
+            "load": facts.load_s,
+            "compile": facts.compile_s,
+            "first inference": facts.first_inference_s,
+            "verify": 0.3,
+            "warm-up": 0.5,
+        }
+        phases = []
+        for name, duration_s in steps.items():
+            phases.append(Phase(name=name, start_s=clock, stop_s=clock + duration_s))
+            clock += duration_s
+        built[trial.id] = facts, tuple(phases)
     bursts: dict[str, list[Burst]] = {t.id: [] for t in trials}
     samples: dict[str, list[np.ndarray]] = {t.id: [] for t in trials}
     running = [t for t in trials if t.id not in story.endings or story.endings[t.id][0].is_measured]
@@ -219,7 +225,7 @@ def _built(trial: Trial) -> Built:
         compile_s=compile_s * small,
         first_inference_s=first_s + trial.batch_size / _speed(trial),
         size_bytes=int(102e6 * small**3),
-        peak_rss_bytes=int((313e6 if trial.engine.name in ("onnxruntime", "openvino") else 554e6)),
+        peak_rss_bytes=int(313e6 if trial.engine.name in ("onnxruntime", "openvino") else 554e6),
         choices=choices,
     )
 
@@ -259,9 +265,11 @@ def _outcome(
 ) -> Outcome:
     verdict, reason, slug = story.endings.get(trial.id, (Verdict.VALID, "", ""))
     crashed = verdict is Verdict.CRASHED
+    warmup = None
     if bursts:
-        warm = Phase(name="warmup", start_s=phases[-1].stop_s, stop_s=phases[-1].stop_s + 0.1)
-        phases = (*phases, warm, Phase(name="measure", start_s=bursts[0].start_s, stop_s=bursts[-1].stop_s))
+        warmup = Warmup(start_s=phases[-1].start_s, stop_s=phases[-1].stop_s, batches=12, settled=True)
+        measured = [Phase(name="measure", start_s=b.start_s, stop_s=b.stop_s) for b in bursts]
+        phases = (*phases, *measured)
     return Outcome(
         trial=trial,
         verdict=verdict,
@@ -276,9 +284,7 @@ def _outcome(
         built=None if crashed else built,
         verification=None if crashed else _verification(trial, verdict),
         accuracy=_accuracy(trial),
-        warmup=Warmup(start_s=phases[-1].start_s, stop_s=phases[-1].stop_s, batches=12, settled=True)
-        if bursts
-        else None,
+        warmup=warmup,
         bursts=bursts,
         phases=phases,
         last_words="Fatal Python error: Segmentation fault" if crashed else "",
