@@ -5,7 +5,7 @@ from pathlib import Path
 
 from record import finish, parser
 
-from tensordyno.records.trial import EngineChoice, Measurement, Trial
+from tensordyno.records.trial import EngineChoice, Measurement, Plan, Trial
 from tensordyno.run.contender import Contender
 from tensordyno.run.contention import SpinReference
 from tensordyno.run.overhead import measure_overhead
@@ -14,7 +14,6 @@ from tensordyno.run.spawn import Worker
 from tensordyno.run.watch import Watch
 from tensordyno.spec.schema import TelemetrySettings
 from tensordyno.store.writer import RunWriter
-from tensordyno.records.trial import Plan
 from tensordyno.vocabulary import Precision
 
 

@@ -39,8 +39,8 @@ def print_results(run: Run, rows: tuple[Score, ...], page: Path | None) -> None:
             table.add_section()
         table.add_row(*_cells(row))
     out.print(table)
-    for reason, ids in _reasons(rows).items():
-        out.print(f"{', '.join(ids)}: {reason}", style="dim")
+    for line in _reasons(rows):
+        out.print(line, style="dim")
     if any(row.weights == "random" for row in rows):
         out.print("Random weights: speed only. top-1 is shown where a network was trained.", style="dim")
     answers = best(rows, run.header.latency_bound_s)
@@ -136,13 +136,18 @@ def _choice(choice: Choice, unit: str) -> str:
     return f"{shown}  {score.engine} {score.precision} b{score.batch_size}{ties}"
 
 
-def _reasons(rows: tuple[Score, ...]) -> dict[str, list[str]]:
-    """Why trials are not VALID, each reason once, with the trials it concerns."""
-    reasons: dict[str, list[str]] = {}
+def _reasons(rows: tuple[Score, ...]) -> list[str]:
+    """Why trials are not VALID: each reason where it is the only one of its kind, else an example."""
+    kinds: dict[tuple[str, str], list[Score]] = {}
     for row in rows:
         if row.reason:
-            reasons.setdefault(row.reason, []).append(row.trial)
-    return reasons
+            kinds.setdefault((row.verdict, row.slug or row.reason), []).append(row)
+    lines = []
+    for (verdict, _), members in kinds.items():
+        first = members[0]
+        which = first.trial if len(members) == 1 else f"{len(members)} trials, for example {first.trial}"
+        lines.append(f"{verdict.replace('_', ' ')}: {which}: {first.reason}")
+    return lines
 
 
 def _interval(interval: Interval | None) -> str:

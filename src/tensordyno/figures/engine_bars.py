@@ -125,11 +125,13 @@ def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str
         x=x, color=alt.Color("engine:N", scale=alt.Scale(**scale), legend=None), tooltip=tip
     )
     doubt = base.mark_rule(style="interval").encode(x=alt.X("low:Q", title=None), x2="high:Q")
-    text = base.mark_text(align="left", dx=5, style="value").encode(
-        x=alt.X("edge:Q", title=None), text="label:N"
-    )
+    end = base.encode(x=alt.X("edge:Q", title=None), text="label:N")
+    halo = end.mark_text(align="left", dx=5, style=["value", "halo"])
+    text = end.mark_text(align="left", dx=5, style="value")
     line = mark_value(alt, name, "x", 1.0, title=None)
-    return alt.layer(bars, line, doubt, text).properties(width=SHAPE.width, height={"step": 23}, title=name)
+    return alt.layer(bars, line, doubt, halo, text).properties(
+        width=SHAPE.width, height={"step": 23}, title=name
+    )
 
 
 MEMBER = EngineBars()

@@ -138,7 +138,7 @@ def config(theme: Theme, *, background: bool = False) -> dict[str, Any]:
             "value": {"fill": ink["text"], "fontSize": 11},
             "soft": {"fill": ink["soft"], "fontSize": 11},
             "reference": {"stroke": ink["soft"], "strokeDash": [3, 3]},
-            "halo": {"stroke": ink["paper"], "strokeWidth": 1.5},
+            "halo": {"stroke": ink["paper"], "strokeWidth": 4},
             "plain": {"stroke": ink["soft"], "strokeWidth": 1.25, "opacity": 1},
         },
     }

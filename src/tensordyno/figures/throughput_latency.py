@@ -24,7 +24,7 @@ from tensordyno.figures.style import engine_scale
 from tensordyno.store.reader import Run
 from tensordyno.units import significant
 
-SHAPE = Shape(columns=2, width=330, margin=120, pick="engine")
+SHAPE = Shape(columns=2, width=330, margin=132, pick="engine")
 
 
 class ThroughputLatency(Figure):
@@ -149,9 +149,8 @@ def _axis(alt: Any, side: str, ticks: Sequence[float] | None = None) -> Any:
         titleAnchor="end",
         titleX=-34 if left else 34,
         titleY=-8,
-        tickCount=5,
         labelFlush=False,
-        **({"values": list(ticks), "labelOverlap": False} if ticks else {}),
+        **({"values": list(ticks)} if ticks else {"tickCount": 5}),
     )
 
 

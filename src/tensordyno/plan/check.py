@@ -73,7 +73,7 @@ def _check_engine(engine: EngineChoice, path: KeyPath, places: Places) -> None:
 def _check_source(source: str, path: KeyPath, places: Places) -> None:
     name, _, recording = source.partition(":")
     if name == REPLAY:
-        _need_file(recording, "missing-recording", "recording", path, places)
+        _need_file(recording or "of no name", "missing-recording", "recording", path, places)
     elif source not in SOURCES.names():
         raise _unknown("sensor", source, SOURCES.names(), path, places, extra="Also: replay:FILE.")
 
@@ -99,4 +99,4 @@ def _check_dataset(dataset: str | None, path: KeyPath, places: Places) -> None:
 def _need_file(name: str, slug: str, what: str, path: KeyPath, places: Places) -> None:
     if not Path(name).expanduser().is_file():
         remedy = "Relative paths start where dyno is called."
-        raise DataError(slug, places.sentence(path, f"there is no {what} '{name}'."), remedy)
+        raise DataError(slug, places.sentence(path, f"there is no {what} {name}."), remedy)

@@ -6,7 +6,7 @@ from tensordyno.records.messages import BurstOrder, BurstReport
 from tensordyno.records.trial import Trial
 from tensordyno.scenarios.base import Scenario
 from tensordyno.timing.loop import Laps, run_burst
-from tensordyno.timing.spin import SETTLE_SECONDS, SpinProbe
+from tensordyno.timing.spin import SpinProbe
 from tensordyno.timing.step import Step
 from tensordyno.timing.stopping import StoppingRule, WarmupRule
 
@@ -51,7 +51,6 @@ class InferenceScenario(Scenario):
 
     def _measure(self, order: BurstOrder, before: Probe | None) -> tuple[Burst, Laps]:
         laps = run_burst(self._step, self._clock, self._trial.measurement.burst_seconds)
-        self._clock.sleep(SETTLE_SECONDS)
         after = self._spin(order.spin_rate)
         burst = Burst(
             start_s=laps.start_s,

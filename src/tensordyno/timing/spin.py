@@ -14,7 +14,8 @@ from tensordyno.records.burst import Probe
 
 _BLOCK = bytes(128 * 1024)  # 75 µs: long against the hand-over of the interpreter lock between threads
 PROBE_SECONDS = 0.03
-SETTLE_SECONDS = 0.02  # engines' own threads spin on for a few milliseconds after a batch
+_REST_WINDOW_S = 0.005
+_MOST_REST_S = 0.5
 
 
 class SpinProbe:
@@ -25,10 +26,11 @@ class SpinProbe:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="spin")
 
     def measure(self, best_rate: float | None, duration_s: float = PROBE_SECONDS) -> Probe:
-        """Spin for `duration_s` seconds; `best_rate` in MiB/s is the reference of the loss.
+        """Spin for `duration_s` seconds once this process rests; `best_rate` in MiB/s is the reference of the loss.
 
         Without a reference the loss is 0: nothing is known against this moment.
         """
+        _rest()
         deadline = time.perf_counter() + duration_s
         rate = sum(self._pool.map(_hash_until, [deadline] * self._threads))
         return Probe(rate=rate, loss=max(0.0, 1 - rate / best_rate) if best_rate else 0.0)
@@ -36,6 +38,22 @@ class SpinProbe:
     def close(self) -> None:
         """End the probe's threads."""
         self._pool.shutdown()
+
+
+def _rest() -> None:
+    """Wait until the engine's own threads sleep: many spin on after a batch in the hope of another.
+
+    ONNX Runtime's spin for 40 ms, and a probe beside them would blame the neighbours. Two quiet windows in
+    a row are waited for, since the kernel accounts processor time in ticks; half a second at most, because
+    an engine that never rests cannot be probed at all.
+    """
+    quiet_windows = 0
+    until = time.perf_counter() + _MOST_REST_S
+    while quiet_windows < 2 and time.perf_counter() < until:
+        used_s = time.process_time()
+        time.sleep(_REST_WINDOW_S)
+        is_quiet = time.process_time() - used_s < 0.1 * _REST_WINDOW_S
+        quiet_windows = quiet_windows + 1 if is_quiet else 0
 
 
 def _hash_until(deadline: float) -> float:

@@ -1,0 +1,124 @@
+"""The report as Markdown: the same words and tables, figures as pictures beside it."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from tensordyno.report.answer import Verdicts
+from tensordyno.report.document import Document
+from tensordyno.report.drawings import Drawing
+from tensordyno.report.outline import Section
+from tensordyno.report.trial_table import TrialRow
+
+ROW_LIMIT = 500
+ANSWER_LIMIT = 60
+
+
+def markdown(document: Document) -> str:
+    """The report in GitHub's Markdown."""
+    lines = [
+        f"# {_plain(document.title)}",
+        "",
+        f"**{_plain(document.headline)}**",
+        "",
+        f"{_plain(document.machine)}. {document.started}. {document.tally}.",
+    ]
+    for section in document.outline:
+        lines += ["", f"## {section.heading}", "", *_section(document, section)]
+    lines += ["", "---", f"Run {document.run}, made by Tensordyno {document.version}.", ""]
+    return "\n".join(lines)
+
+
+def _section(document: Document, section: Section) -> Iterable[str]:
+    parts: dict[str, Callable[[Document], Iterable[str]]] = {
+        "answer": _answers,
+        "trials": _trials,
+        "environment": _environment,
+        "warnings": _warnings,
+        "method": lambda doc: "\n\n".join(doc.methods).split("\n"),
+        "reproduce": lambda doc: ["```", doc.command, "```"],
+    }
+    if section.part:
+        return parts[section.part](document)
+    return [line for name in section.figures for line in _figure(document.drawings[name])]
+
+
+def _answers(document: Document) -> list[str]:
+    if not document.answers:
+        return ["No trial is VALID, so nothing is ranked. The table says why."]
+    lines = []
+    for verdicts in document.answers[:ANSWER_LIMIT]:
+        lines += [f"### {verdicts.name}", "", f"{verdicts.facts}", "", *_bests(verdicts), ""]
+    if len(document.answers) > ANSWER_LIMIT:
+        lines.append(f"{len(document.answers) - ANSWER_LIMIT} more networks are in trials.csv.")
+    return lines[:-1] if not lines[-1] else lines
+
+
+def _bests(verdicts: Verdicts) -> list[str]:
+    rows = []
+    for best in verdicts.bests:
+        doubt = f" (95 % interval {best.doubt})" if best.doubt else ""
+        value = f"**{best.value} {best.unit}**{doubt}" if best.unit else best.value
+        rows.append((best.heading, value, best.who, "; ".join(best.notes)))
+    return _table(("For", "Value", "Configuration", "Compared"), rows, "llll")
+
+
+def _trials(document: Document) -> list[str]:
+    headings = [h.title for h in document.trials.headings]
+    align = "".join("r" if h.numeric else "l" for h in document.trials.headings)
+    rows = [_trial(row, len(headings)) for row in document.trials.rows[:ROW_LIMIT]]
+    lines = _table(headings, rows, align)
+    if len(document.trials.rows) > ROW_LIMIT:
+        lines += ["", f"The first {ROW_LIMIT} of {len(document.trials.rows):,} rows; all are in trials.csv."]
+    return lines
+
+
+def _trial(row: TrialRow, width: int) -> list[str]:
+    verdict = f"{row.verdict_text}: {row.reason}" if row.reason else row.verdict_text
+    cells = [*(cell.text for cell in row.asked), verdict, *(cell.text for cell in row.found)]
+    return [*cells, *[""] * (width - len(cells))]
+
+
+def _figure(drawing: Drawing) -> list[str]:
+    head = [f"### {drawing.title}", ""]
+    if drawing.spec is None:
+        return [*head, f"Nothing to draw: {drawing.reason}", ""]
+    picture = f"![{drawing.title}. {_plain(drawing.finding)}](figures/{drawing.name}.svg)"
+    return [
+        *head,
+        drawing.how_to_read,
+        "",
+        picture,
+        "",
+        f"{_plain(drawing.finding)} {drawing.note}".strip(),
+        "",
+    ]
+
+
+def _environment(document: Document) -> list[str]:
+    lines = []
+    for group in document.environment:
+        lines += [f"### {group.heading}", "", *_table(("Fact", "Value"), group.facts, "ll"), ""]
+    return lines[:-1]
+
+
+def _warnings(document: Document) -> list[str]:
+    if not document.warnings:
+        return ["None."]
+    return [
+        f"- {_plain(w.sentence)} `{w.slug}`{f' ({len(w.trials)} trials)' if w.trials else ''}"
+        for w in document.warnings
+    ]
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> list[str]:
+    rule = {"l": ":--", "r": "--:"}
+    lines = [_line(headings), _line([rule[a] for a in align])]
+    return lines + [_line([_plain(cell) for cell in row]) for row in rows]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(text: str) -> str:
+    """Text that stays inside its cell and shows its underscores and angle brackets as they are."""
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -1,0 +1,482 @@
+"""What can befall a run: its workers die in every way, its parent dies, the disk fills, the user stops it."""
+
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+from flow_tools import (
+    ENDLESS,
+    QUICK,
+    REAL,
+    is_gone,
+    kill,
+    null,
+    run_dyno,
+    spec,
+    start_dyno,
+    verdicts,
+    wait_for,
+    workers_of,
+    write_spec,
+)
+
+from tensordyno.records.outcome import Outcome
+from tensordyno.records.wire import decode_line
+from tensordyno.store.reader import read_run
+from tensordyno.store.writer import RunWriter
+
+GOOD = "null(cost_s=0.01)"
+
+
+def outcomes_of(root, label):
+    return next(o for o in read_run(Path(root)).outcomes if o.trial.engine.label == label)
+
+
+def written(root):
+    """Every outcome line of a run, in the order in which they were written."""
+    lines = (Path(root) / "records.jsonl").read_bytes().splitlines()
+    return [r for r in map(decode_line, lines) if isinstance(r, Outcome)]
+
+
+def workers_here():
+    return workers_of(psutil.Process().pid)
+
+
+# -- a worker's accidents ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fail_at", ["receipt", "load", "run"])
+def test_every_way_to_die_is_a_record_and_the_run_goes_on(dyno, tmp_path, fail_at):
+    ways = ("crash", "exit", "kill", "memory", "segfault", "unsupported")
+    after = {"fail_after": 60} if fail_at == "run" else {}  # into the measuring, past build and warm-up
+    engines = [null(fail=way, fail_at=fail_at, **after) for way in ways]
+    path = write_spec(tmp_path, spec([null(cost_s=0.01), *engines]))
+    assert dyno("run", path, "-o", "run", "--no-report").status == 0
+    run = read_run(tmp_path / "run")
+    found = {o.trial.engine.options.get("fail", ""): o for o in run.outcomes}
+    assert {way: outcome.verdict.value for way, outcome in found.items()} == {
+        "": "valid", "crash": "crashed", "exit": "crashed", "kill": "crashed", "segfault": "crashed",
+        "memory": "out_of_memory", "unsupported": "unsupported",
+    }
+    assert "told to" in found["crash"].reason and "RuntimeError" in found["crash"].last_words
+    assert "exit status 7" in found["exit"].reason
+    assert "SIGKILL" in found["kill"].reason and "SIGSEGV" in found["segfault"].reason
+    assert all(outcome.slug for way, outcome in found.items() if way)
+    assert not workers_here()
+
+
+def test_a_hang_is_stopped_while_building_and_while_measuring(dyno, tmp_path):
+    engines = [
+        null(cost_s=0.01),
+        null(fail="hang", fail_at="compile"),
+        null(fail="hang", fail_at="run", fail_after=150),
+    ]
+    measure = QUICK["measure"] | {"max_seconds": 2, "min_seconds": 1.9, "warmup_seconds": 0.1}
+    limits = {"build_seconds": 4, "burst_grace_seconds": 0.5}
+    path = write_spec(tmp_path, spec(engines, limits=limits, measure=measure))
+    assert dyno("run", path, "-o", "run", "--no-report").status == 0
+    found = {o.trial.engine.options.get("fail_at", ""): o for o in read_run(tmp_path / "run").outcomes}
+    assert found[""].verdict == "valid"
+    assert found["compile"].verdict == found["run"].verdict == "timed_out"
+    assert "limits.build_seconds" in found["compile"].reason
+    assert "limits.burst_grace_seconds" in found["run"].reason
+    assert not workers_here()
+
+
+def test_kill_9_of_a_worker_that_measures_costs_its_trial_only(dyno, tmp_path):
+    engines = [null(cost_s=0.01), null(cost_s=0.005)]
+    measure = REAL | {"min_seconds": 4}
+    path = write_spec(tmp_path, spec(engines, measure=measure))
+    killed = []
+
+    def assassin():
+        logs = tmp_path / "run" / "logs"
+        wait_for(lambda: len(list(logs.glob("lenet5*.log"))) == 2, "two workers")
+        worker = wait_for(lambda: workers_here()[1:], "both alive")[-1]
+        wait_for(lambda: worker.cpu_times().user + worker.cpu_times().system > 0.3, "a worker at work")
+        killed.append(worker.pid)
+        kill(worker.pid)
+
+    thread = threading.Thread(target=assassin)
+    thread.start()
+    ended = dyno("run", path, "-o", "run", "--no-report")
+    thread.join()
+    assert ended.status == 0
+    assert sorted(verdicts("run").values()) == ["crashed", "valid"]
+    crashed = next(o for o in read_run(Path("run")).outcomes if o.verdict == "crashed")
+    assert "SIGKILL" in crashed.reason
+    assert crashed.process is None or crashed.process.pid == killed[0]
+
+
+def test_words_of_a_library_that_aborts_are_kept(dyno, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'libvendor.so: cannot open shared object' >&2\nexit 127\n")
+    python.chmod(0o755)
+    engines = [null(cost_s=0.01), {"name": "null", "python": str(python)}]
+    assert dyno("run", write_spec(tmp_path, spec(engines)), "-o", "run", "--no-report").status == 0
+    dead = next(o for o in read_run(Path("run")).outcomes if o.verdict == "crashed")
+    assert dead.last_words == "libvendor.so: cannot open shared object"
+    assert "exit status 127" in dead.reason and "libvendor.so" in dead.reason
+
+
+def test_a_worker_that_talks_nonsense_is_stopped(dyno, tmp_path):
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nread order\necho "hello" >&"$4"\nsleep 600\n')
+    python.chmod(0o755)
+    engines = [null(cost_s=0.01), {"name": "null", "python": str(python)}]
+    assert dyno("run", write_spec(tmp_path, spec(engines)), "-o", "run", "--no-report").status == 0
+    dead = next(o for o in read_run(Path("run")).outcomes if o.verdict != "valid")
+    assert (dead.verdict, dead.slug) == ("crashed", "broken-conversation")
+    assert not workers_here()
+
+
+# -- the parent's accidents ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def endless(tmp_path):
+    """A run in which one trial is over and two others are being measured for ever."""
+    blocks = [
+        {"engines": [null(cost_s=0.01)], "batch_sizes": [1]},
+        {"engines": [null(cost_s=0.011), null(cost_s=0.012)], "batch_sizes": [2], "measure": ENDLESS},
+    ]
+    path = write_spec(tmp_path, spec(None, blocks=blocks))
+    root = tmp_path / "run"
+    process = start_dyno("run", path, "-o", root, "--no-report", cwd=tmp_path)
+    try:
+        wait_for(lambda: (root / "records.jsonl").exists() and len(written(root)) == 1, "the first trial")
+        wait_for(lambda: len(workers_of(process.pid)) == 2, "two workers")
+        yield process, root
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def shorten(root):
+    """Let the endless trials end: plan.json is what a resumed run goes by."""
+    plan = root / "plan.json"
+    text = plan.read_text()
+    changed = text.replace('"min_seconds":600', '"min_seconds":0.2')
+    assert changed != text
+    plan.write_text(changed)
+
+
+def completes(root, attempts=2):
+    """Resume a run and check that each trial then has exactly one final outcome."""
+    shorten(root)
+    ended = run_dyno("run", "--resume", root, "--no-report")
+    assert ended.status == 0, ended.err
+    run = read_run(root)
+    assert run.footer is not None and not run.footer.interrupted
+    assert {o.trial.id for o in run.outcomes} == {t.id for t in run.plan.trials}
+    assert all(o.verdict == "valid" for o in run.outcomes)
+    final = Counter(o.trial.id for o in written(root) if o.verdict != "interrupted")
+    assert set(final.values()) == {1}
+    assert {o.attempt for o in run.outcomes if o.trial.batch_size == 2} == {attempts}
+
+
+def test_kill_9_of_the_parent_loses_at_most_what_was_in_progress(endless):
+    process, root = endless
+    workers = [w.pid for w in workers_of(process.pid)]
+    kill(process.pid)
+    process.wait()
+    for pid in workers:
+        wait_for(lambda pid=pid: is_gone(pid), "the orphan to die")
+    run = read_run(root)
+    assert run.footer is None
+    assert [o.verdict for o in run.outcomes] == ["valid"]
+    completes(root, attempts=1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_stop_leaves_a_readable_run(endless, number):
+    process, root = endless
+    workers = [w.pid for w in workers_of(process.pid)]
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == (
+        "dyno: Stopped; what was measured so far is kept. "
+        f"Type: dyno run --resume {root} [interrupted]\n"
+    )
+    assert all(map(is_gone, workers))
+    run = read_run(root)
+    assert run.footer is not None and run.footer.interrupted
+    assert sorted(o.verdict for o in run.outcomes) == ["interrupted", "interrupted", "valid"]
+    assert {o.reason for o in run.outcomes if o.verdict == "interrupted"} == {"Stopped by the user."}
+    if number is signal.SIGINT:
+        listed = run_dyno("ls", "-C", root.parent)
+        assert f"interrupted: dyno run --resume {root}" in "".join(listed.out.split("\n"))
+        completes(root)
+
+
+def test_two_sessions_never_write_to_one_folder(endless, tmp_path):
+    process, root = endless
+    before = (root / "plan.json").read_bytes()
+    for arguments in (("--resume", root), (tmp_path / "spec.yaml", "-o", root)):
+        ended = run_dyno("run", *arguments, "--no-report")
+        assert ended.status == 4
+        assert ended.err == f"dyno: Another dyno is writing to {root}. [run-in-use]\n"
+    assert process.poll() is None
+    assert (root / "plan.json").read_bytes() == before and (root / ".ballast").exists()
+
+
+def test_stopping_while_a_network_is_prepared_does_not_wait_for_it(tmp_path):
+    module = tmp_path / "endless_network.py"
+    module.write_text("import time\ndef network():\n    open('begun', 'w').close()\n    time.sleep(600)\n")
+    path = write_spec(tmp_path, spec([null()], models=["endless_network:network"]))
+    with start_dyno("run", path, "-o", "run", "--no-report", cwd=tmp_path) as process:
+        wait_for((tmp_path / "begun").exists, "the preparation")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    run = read_run(tmp_path / "run")
+    assert run.outcomes == () and run.footer is not None and run.footer.interrupted
+
+
+def test_a_reader_that_leaves_does_not_stop_the_run(tmp_path):
+    path = write_spec(tmp_path, spec([null(cost_s=0.01), null(cost_s=0.02)]))
+    with start_dyno("run", path, "-o", "run", "--no-report", cwd=tmp_path) as process:
+        process.stdout.close()  # dyno run | head -0
+        process.stdout = None
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert set(verdicts(tmp_path / "run").values()) == {"valid"}
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+# -- resuming ------------------------------------------------------------------------------------------
+
+
+def test_resuming_a_finished_run_does_nothing(dyno, tmp_path):
+    path = write_spec(tmp_path, spec([null(cost_s=0.01), null(fail="exit", fail_at="load")]))
+    assert dyno("run", path, "-o", "run", "--no-report").status == 0
+    before = Path("run/records.jsonl").read_bytes()
+    ended = dyno("run", "--resume", "run", "--no-report")
+    assert ended.status == 0 and "nothing to resume" in ended.out
+    assert Path("run/records.jsonl").read_bytes() == before
+
+
+def test_a_run_cut_between_its_last_trial_and_its_footer_gets_the_footer(dyno, tmp_path):
+    path = write_spec(tmp_path, spec([null(cost_s=0.01)]))
+    assert dyno("run", path, "-o", "run", "--no-report").status == 0
+    records = Path("run/records.jsonl")
+    lines = records.read_bytes().splitlines(keepends=True)
+    records.write_bytes(b"".join(lines[:-1]) + lines[-1][:20])
+    assert read_run(Path("run")).truncated
+    assert dyno("run", "--resume", "run", "--no-report").status == 0
+    run = read_run(Path("run"))
+    assert run.footer is not None and len(written("run")) == 1
+
+
+def test_a_run_that_ended_before_its_first_record_can_be_started_again(dyno, tmp_path):
+    path = write_spec(tmp_path, spec([null(cost_s=0.01)]))
+    root = tmp_path / "run"
+    root.mkdir()
+    (root / "records.jsonl").write_bytes(b'{"schema":1,"kind":"hea')
+    ended = dyno("run", "--resume", root)
+    assert ended.status == 4 and "[no-run]" in ended.err
+    assert dyno("run", path, "-o", root, "--no-report").status == 0
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(dyno, tmp_path):
+    path = write_spec(tmp_path, spec([null(cost_s=0.01)]))
+    assert dyno("run", path, "-o", "run", "--no-report").status == 0
+    before = Path("run/records.jsonl").read_bytes()
+    ended = dyno("run", path, "-o", "run", "--no-report")
+    assert ended.status == 4 and ended.err.count("\n") == 1 and "--resume run [run-exists]" in ended.err
+    assert Path("run/records.jsonl").read_bytes() == before
+
+
+def test_folders_that_a_copy_left_behind_are_made_again(dyno, tmp_path):
+    path = write_spec(tmp_path, spec([null(cost_s=0.01)]))
+    assert dyno("run", path, "-o", "run", "--no-report").status == 0
+    records = Path("run/records.jsonl")
+    records.write_bytes(records.read_bytes().splitlines(keepends=True)[0])
+    for name in ("logs", "samples", "readings"):
+        shutil.rmtree(Path("run") / name)
+    assert dyno("run", "--resume", "run", "--no-report").status == 0
+    assert verdicts("run") == {GOOD: "valid"}
+
+
+# -- disks and permissions -----------------------------------------------------------------------------
+
+MANY = [null(cost_s=0.0005 * n) for n in range(1, 4)]
+LONG = QUICK["measure"] | {"min_seconds": 15, "max_seconds": 40}  # 40 kB of samples and more a trial
+
+
+def is_disk_full(ended, root):
+    assert ended.status == 4, ended
+    assert ended.err.startswith("dyno: The disk is full: ") and ended.err.endswith(" [disk-full]\n")
+    assert ended.err.count("\n") == 1
+    run = read_run(root)
+    assert not run.truncated
+    assert run.footer is not None and run.footer.interrupted
+    assert not list(Path(root).glob("*/*.part"))
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_resume_completes_it(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=480k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        path = write_spec(tmp_path, spec(MANY, measure=LONG, interleave=False))
+        stuffing = disk / "stuffing"
+        stuffing.write_bytes(bytes(200 * 1024))
+        ended = run_dyno("run", path, "-o", disk / "run", "--no-report", cwd=tmp_path)
+        is_disk_full(ended, disk / "run")
+        assert 0 < list(verdicts(disk / "run").values()).count("valid") < 3
+        stuffing.unlink()
+        ended = run_dyno("run", "--resume", disk / "run", "--no-report", cwd=tmp_path)
+        assert ended.status == 0, ended.err
+        assert list(verdicts(disk / "run").values()) == ["valid"] * 3
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_without_privileges(dyno, tmp_path, monkeypatch):
+    """The second trial's samples find no room; what is small still fits."""
+    path = write_spec(tmp_path, spec(MANY, interleave=False))
+    save, saved = RunWriter.save_latencies, []
+
+    def full_at_the_second(writer, trial_id, latencies_s):
+        saved.append(trial_id)
+        if len(saved) == 2:
+            with resource_limit(100):
+                save(writer, trial_id, latencies_s)
+        save(writer, trial_id, latencies_s)
+
+    monkeypatch.setattr(RunWriter, "save_latencies", full_at_the_second)
+    ended = dyno("run", path, "-o", "run", "--no-report")
+    assert ended.status == 4 and ended.err.count("\n") == 1
+    assert "cannot be written: File too large" in ended.err
+    run = read_run(Path("run"))
+    assert sorted(o.verdict for o in run.outcomes) == ["interrupted", "valid"]
+    assert run.footer is not None and run.footer.interrupted
+    assert not list(Path("run").glob("*/*.part")) and not workers_here()
+    monkeypatch.undo()
+    assert dyno("run", "--resume", tmp_path / "run", "--no-report").status == 0
+    assert list(verdicts(tmp_path / "run").values()) == ["valid"] * 3
+
+
+class resource_limit:
+    """Within the block no file may grow beyond so many bytes: writing more fails, as on a full disk."""
+
+    def __init__(self, size):
+        self._size = size
+
+    def __enter__(self):
+        self._before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self._handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self._size, self._before[1]))
+
+    def __exit__(self, *error):
+        resource.setrlimit(resource.RLIMIT_FSIZE, self._before)
+        signal.signal(signal.SIGXFSZ, self._handler)
+
+
+def test_a_full_cache_ends_the_run_too(dyno, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    cache.write_text("a file where a folder should be")
+    monkeypatch.setenv("TENSORDYNO_CACHE", str(cache))
+    path = write_spec(tmp_path, spec([null(cost_s=0.01)]))
+    ended = dyno("run", path, "-o", "run", "--no-report")
+    assert ended.status == 4 and ended.err.count("\n") == 1 and str(cache) in ended.err
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert dyno("run", "--resume", "run", "--no-report").status == 0
+
+
+def test_a_file_in_place_of_the_folder(dyno, tmp_path):
+    path = write_spec(tmp_path, spec([null()]))
+    for place in (path, path / "run"):
+        ended = dyno("run", path, "-o", place, "--no-report")
+        assert ended.status == 4 and ended.err.count("\n") == 1
+        assert ended.err.startswith(f"dyno: {place} cannot be written: ")
+
+
+def test_a_folder_that_may_not_be_written(tmp_path):
+    """Root may write everywhere, so root gives up that power first."""
+    (tmp_path / "locked").mkdir(mode=0o555)
+    path = write_spec(tmp_path, spec([null()]))
+    root = tmp_path / "locked" / "run"
+    command = (
+        "import os, sys, ctypes; from tensordyno.cli.main import _status;"
+        "ctypes.CDLL(None).prctl(24, 1, 0, 0, 0);"  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+        "ctypes.CDLL(None).prctl(24, 2, 0, 0, 0);"
+        "os.getuid() or os.setresuid(65534, 65534, 65534);"
+        f"sys.argv = ['dyno', 'run', {str(path)!r}, '-o', {str(root)!r}]; sys.exit(_status())"
+    )
+    import sys
+
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        if folder != Path("/tmp") and folder.stat().st_mode & 0o777 == 0o700:
+            folder.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 4, done.stderr
+    assert done.stderr == (
+        f"dyno: No permission to write {root}. Choose another folder with -o DIR. [no-permission]\n"
+    )
+
+
+# -- stored runs that are not what they should be ------------------------------------------------------
+
+
+@pytest.fixture
+def stored(dyno, tmp_path):
+    path = write_spec(tmp_path, spec([null(cost_s=0.01)]))
+    assert dyno("run", path, "-o", "run", "--no-report").status == 0
+    return tmp_path / "run"
+
+
+def test_a_newer_schema_is_named_and_nothing_is_changed(dyno, stored):
+    records = stored / "records.jsonl"
+    newer = records.read_bytes().replace(b'"schema":1', b'"schema":99')
+    records.write_bytes(newer)
+    for arguments in (("report", stored), ("run", "--resume", stored), ("compare", stored, stored)):
+        ended = dyno(*arguments)
+        assert ended.status == 4 and ended.err.count("\n") == 1
+        assert "records.jsonl:1: schema version 99 is newer" in ended.err
+        assert ended.err.endswith("pip install --upgrade tensordyno [unknown-schema]\n")
+    assert records.read_bytes() == newer
+    listed = dyno("ls", "-C", stored.parent)
+    assert listed.status == 0 and "schema version 99" in " ".join(listed.out.split())
+
+
+def test_a_broken_line_is_named(dyno, stored):
+    records = stored / "records.jsonl"
+    lines = records.read_bytes().splitlines(keepends=True)
+    records.write_bytes(lines[0] + b'{"schema":1,"kind":"outcome","data":{"verdict":7}}\n' + lines[2])
+    ended = dyno("report", stored)
+    assert ended.status == 4 and f"{records}:2: not a Tensordyno record" in ended.err
+
+
+@pytest.mark.parametrize("verb", [("report",), ("run", "--resume"), ("compare", "run")])
+def test_a_folder_that_is_no_run(dyno, stored, verb, tmp_path):
+    for place in (tmp_path, tmp_path / "nowhere", tmp_path / "spec.yaml"):
+        ended = dyno(*verb, place)
+        assert ended.status == 4
+        assert ended.err == f"dyno: {place} holds no run (no records.jsonl). Type: dyno ls [no-run]\n"
+
+
+def test_a_damaged_spec_or_plan_is_the_folders_fault(dyno, stored):
+    records = stored / "records.jsonl"
+    records.write_bytes(records.read_bytes().splitlines(keepends=True)[0])
+    (stored / "spec.yaml").write_text("models: [\n")
+    ended = dyno("run", "--resume", stored)
+    assert ended.status == 4 and ended.err.endswith("[broken-record]\n") and ended.err.count("\n") == 1
+    (stored / "plan.json").write_text("{")
+    ended = dyno("run", "--resume", stored)
+    assert ended.status == 4 and "plan.json" in ended.err and ended.err.count("\n") == 1
