@@ -56,7 +56,8 @@ class Child:
 
 BARE_ORT = """
 import sys, time, numpy as np, onnxruntime as ort
-model, batch, seconds, threads, images = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+model, images = sys.argv[1], sys.argv[5]
+batch, seconds, threads = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 options = ort.SessionOptions(); options.intra_op_num_threads = threads
 options.add_free_dimension_override_by_name("N", batch)
 session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -10,7 +10,8 @@ from hypothesis import settings
 settings.register_profile("tensordyno", deadline=None, max_examples=50)
 settings.load_profile("tensordyno")
 
-os.environ.setdefault("TENSORDYNO_CACHE", os.path.join(tempfile.gettempdir(), f"tensordyno-tests-{os.getuid()}"))
+CACHE = os.path.join(tempfile.gettempdir(), f"tensordyno-tests-{os.getuid()}")
+os.environ.setdefault("TENSORDYNO_CACHE", CACHE)
 
 
 def pytest_collection_modifyitems(items):

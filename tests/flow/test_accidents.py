@@ -61,8 +61,13 @@ def test_every_way_to_die_is_a_record_and_the_run_goes_on(dyno, tmp_path, fail_a
     run = read_run(tmp_path / "run")
     found = {o.trial.engine.options.get("fail", ""): o for o in run.outcomes}
     assert {way: outcome.verdict.value for way, outcome in found.items()} == {
-        "": "valid", "crash": "crashed", "exit": "crashed", "kill": "crashed", "segfault": "crashed",
-        "memory": "out_of_memory", "unsupported": "unsupported",
+        "": "valid",
+        "crash": "crashed",
+        "exit": "crashed",
+        "kill": "crashed",
+        "segfault": "crashed",
+        "memory": "out_of_memory",
+        "unsupported": "unsupported",
     }
     assert "told to" in found["crash"].reason and "RuntimeError" in found["crash"].last_words
     assert "exit status 7" in found["exit"].reason
@@ -202,8 +207,7 @@ def test_a_request_to_stop_leaves_a_readable_run(endless, number):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == (
-        "dyno: Stopped; what was measured so far is kept. "
-        f"Type: dyno run --resume {root} [interrupted]\n"
+        f"dyno: Stopped; what was measured so far is kept. Type: dyno run --resume {root} [interrupted]\n"
     )
     assert all(map(is_gone, workers))
     run = read_run(root)

@@ -163,8 +163,13 @@ def test_the_run_made_its_report_itself(run):
 
 def test_real_workers_and_sensors_on_the_real_clock(dyno, tmp_path):
     measure = {
-        "clock": "real", "min_seconds": 0.3, "max_seconds": 60, "burst_seconds": 0.05,
-        "warmup_seconds": 0.05, "max_probe_loss": 0.99, "target_half_width": 0.9,
+        "clock": "real",
+        "min_seconds": 0.3,
+        "max_seconds": 60,
+        "burst_seconds": 0.05,
+        "warmup_seconds": 0.05,
+        "max_probe_loss": 0.99,
+        "target_half_width": 0.9,
     }
     telemetry = {"sources": ["cpu", "process", "memory"], "interval_s": 0.05, "overhead": True}
     path = write_spec(tmp_path, spec([null(cost_s=0.002)], measure=measure, telemetry=telemetry))

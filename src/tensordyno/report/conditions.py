@@ -80,7 +80,8 @@ def _facts(outcome: Outcome) -> Iterable[tuple[str, str]]:
         yield "Libraries", _pairs(receipt.libraries)
         yield from receipt.settings.items()
     if process := outcome.process:
-        yield "Worker threads", str(process.threads)
+        if outcome.receipt is None or outcome.receipt.threads != process.threads:
+            yield "Worker threads", str(process.threads)
         yield "Affinity", f"CPUs {', '.join(map(str, process.affinity))}"
         yield "Allocator", process.allocator
         yield "Malloc settings", _pairs(process.malloc_settings)

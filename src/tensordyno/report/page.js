@@ -44,7 +44,9 @@
   };
   const draw = async (box) => {
     box.dataset.drawn = `${theme()} ${box.clientWidth}`;
-    const options = { renderer: "svg", config: themes[theme()], actions: { export: true, source: false, compiled: false, editor: false }, tooltip: { theme: "custom" }, downloadFileName: box.id };
+    const config = structuredClone(themes[theme()]);
+    if (box.clientWidth < 560) config.legend.columns = 2;
+    const options = { renderer: "svg", config, actions: { export: true, source: false, compiled: false, editor: false }, tooltip: { theme: "custom" }, downloadFileName: box.id };
     try {
       const old = box.view;
       const made = await vegaEmbed(box, fitted(box), options);

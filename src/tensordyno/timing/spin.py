@@ -26,9 +26,10 @@ class SpinProbe:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="spin")
 
     def measure(self, best_rate: float | None, duration_s: float = PROBE_SECONDS) -> Probe:
-        """Spin for `duration_s` seconds once this process rests; `best_rate` in MiB/s is the reference of the loss.
+        """Spin for `duration_s` seconds once this process rests.
 
-        Without a reference the loss is 0: nothing is known against this moment.
+        `best_rate` in MiB/s is the reference of the loss. Without it the loss is 0: nothing is known
+        against this moment.
         """
         _rest()
         deadline = time.perf_counter() + duration_s
