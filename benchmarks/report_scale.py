@@ -10,7 +10,7 @@ from pathlib import Path
 from record import finish, parser
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "fakes"))
-from made_run import Story, make_run  # noqa: E402
+from made_run import Story, make_run
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 TRIALS_A_MODEL = 49  # 4 engines x 2 precisions x 7 batch sizes, less 7 that are planned away

@@ -31,7 +31,7 @@ from tensordyno.store.layout import RunFolder
 from tensordyno.vocabulary import Precision, Verdict, WeightsKind
 
 GIB = 2**30
-MEASUREMENT = Measurement(min_seconds=2.0, max_seconds=20.0)
+MEASUREMENT = Measurement(min_seconds=2.0, max_seconds=20.0, target_half_width=0.03)
 # images per second at batch 8 of a network on the first engine; the others follow by ratio
 SPEEDS = {"resnet50": 54.0, "lenet5_fashion": 21000.0}
 RATIOS = {
@@ -53,7 +53,7 @@ VERSIONS = {"onnxruntime": "1.31.1", "openvino": "2026.4.1", "torch": "2.13.0", 
 ENDINGS = {
     "resnet50.torch.fp32.b32": (
         Verdict.UNSTABLE,
-        "The 95 % interval of throughput stayed at ±2.9 % for 20 s; the target is ±1 %.",
+        "The 95 % interval of throughput stayed at ±9.8 % for 20 s; the target is ±3 %.",
         "stopping-rule-not-met",
     ),
     "resnet50.torch-compile.bf16.b1": (

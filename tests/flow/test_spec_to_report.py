@@ -150,7 +150,9 @@ def test_the_report_is_made_from_the_folder_alone(run, dyno, tmp_path):
     text = page.read_text()
     assert "lenet5_fashion" in text and "interval" in text
     assert (tmp_path / "report" / "report.md").stat().st_size > 500
-    table = list(csv.DictReader((tmp_path / "report" / "trials.csv").open()))
+    pictures = list((tmp_path / "report" / "figures").glob("*.png"))
+    assert pictures and max(picture.stat().st_size for picture in pictures) < 1e6
+    table = list(csv.DictReader((tmp_path / "report" / "trials.csv").read_text().splitlines()))
     assert len(table) == 14
     header, first = (tmp_path / "smi.csv").read_text().splitlines()[:2]
     assert header.startswith("timestamp") and "NVIDIA H200" in first

@@ -16,6 +16,7 @@ CHECKS: tuple[Check, ...] = (
     trial_checks.verification_failed,
     trial_checks.unstable,
     trial_checks.random_weights,
+    trial_checks.unreadable_images,
     comparison_checks.mixed_boundaries,
     comparison_checks.threads_differ,
     comparison_checks.baseline_missing,

@@ -56,6 +56,7 @@ class Score(Record, frozen=True, kw_only=True):
     top1: Interval | None = None
     top5: Interval | None = None
     accuracy_images: int = 0
+    unreadable_images: int = 0  # left out of them, as asked
     verified: bool | None = None  # against the strict FP32 reference; None when it never came to that
     sqnr_db: float | None = None
     cosine: float | None = None
@@ -183,6 +184,7 @@ def _accuracy(outcome: Outcome) -> dict[str, Any]:
         found["top1"] = wilson(outcome.accuracy.top1_correct, images)
         found["top5"] = wilson(outcome.accuracy.top5_correct, images)
         found["accuracy_images"] = images
+        found["unreadable_images"] = outcome.accuracy.unreadable
     if outcome.verification:
         found["verified"] = outcome.verification.passed
         found["sqnr_db"] = outcome.verification.sqnr_db

@@ -49,6 +49,14 @@ def random_weights(run: Run, scores: Sequence[Score]) -> list[Warning]:
     return about("random-weights", sentence, [s for s in measured(scores) if s.weights == "random"])
 
 
+def unreadable_images(run: Run, scores: Sequence[Score]) -> list[Warning]:
+    """Accuracy was counted without the images that could not be read, as the user asked."""
+    concerned = [s for s in scores if s.unreadable_images]
+    most = max((s.unreadable_images for s in concerned), default=0)
+    sentence = f"{most} image{'' if most == 1 else 's'} could not be read and count in no accuracy."
+    return about("unreadable-skipped", sentence, concerned)
+
+
 def contended(run: Run, scores: Sequence[Score]) -> list[Warning]:
     """Other work took the cores away."""
     hit = [s for s in scores if s.contended_bursts]

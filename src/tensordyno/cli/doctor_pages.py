@@ -18,9 +18,9 @@ def print_doctor(device: str) -> int:
     """Everything about this machine that decides what can be measured on it."""
     out = console()
     _print_machine(machine_facts())
-    out.print("\n[bold]Engines[/] (each asked for its receipt in a process of its own)")
+    out.print(Text("\nEngines", style="bold").append(" (each asked for its receipt)", style="not bold"))
     working = [_print_engine(finding) for finding in examine_engines(device)]
-    out.print("\n[bold]Sensors[/]")
+    out.print("\nSensors", style="bold")
     for source in open_sources():
         _print_sensor(source)
     out.print("\nIs the instrument right?  dyno doctor --selftest", style="dim")
@@ -70,7 +70,7 @@ def _print_machine(machine: MachineFacts) -> None:
         "GPUs": ", ".join(machine.gpus) or "none",
         "system": f"{machine.os}, kernel {machine.kernel}, Python {machine.python}",
     }
-    out.print("[bold]Machine[/]")
+    out.print("Machine", style="bold")
     for name, value in rows.items():
         out.print(f"  {name:13}{value}")
 

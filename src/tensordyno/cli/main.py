@@ -64,6 +64,7 @@ def main() -> None:
 
 def _status() -> int:
     debug = "--debug" in sys.argv
+    status = None
     try:
         status = cli(standalone_mode=False, prog_name="dyno")
     except DynoError as error:
@@ -78,7 +79,8 @@ def _status() -> int:
     except BrokenPipeError:
         # the reader of our output left (dyno ls | head): nothing to say, and nobody to say it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit:
+        pass  # click leaves so after a shell's completion, rich when it meets a broken pipe; none of ours
     except Exception as error:  # a bug of ours: still one line, and how to see more
         _say(f"{type(error).__name__}: {error} Run again with: dyno --debug ... [internal-error]")
         _trace(debug)
@@ -99,7 +101,7 @@ def _wrong_usage(error: click.ClickException) -> int:
 
 
 def _say(line: str) -> None:
-    print(f"dyno: {line}", file=sys.stderr)
+    print(f"dyno: {' '.join(line.splitlines())}", file=sys.stderr)
 
 
 def _trace(debug: bool) -> None:

@@ -20,9 +20,12 @@ from tensordyno.units import significant, with_interval, with_unit
 
 
 def console() -> Console:
-    """Where tables go; wide enough for a log when there is no terminal to measure."""
-    plain = Console(highlight=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=140)
+    """Where tables go; wide enough for a log when there is no terminal to measure.
+
+    No markup: what lies in brackets is part of a path or of an engine's own words.
+    """
+    plain = Console(highlight=False, markup=False, emoji=False)
+    return plain if plain.is_terminal else Console(highlight=False, markup=False, emoji=False, width=140)
 
 
 def print_results(run: Run, rows: tuple[Score, ...], page: Path | None) -> None:

@@ -14,6 +14,7 @@ from tensordyno.figures.panels import (
     arrange,
     build_panels,
     first_panels,
+    layered,
     panel_names,
     rounded,
     tooltips,
@@ -94,7 +95,7 @@ def _finding(rows: Sequence[Row]) -> str:
     return "; ".join(parts) + "."
 
 
-def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str) -> Any:
+def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str) -> Spec:
     mine = in_order(r["series"] for r in rows if r["panel"] == name)
     y = alt.Y("series:N", sort=mine, title=None, axis=alt.Axis(labelLimit=220, grid=True))
     base = alt.Chart(alt.NamedData(name=DATA)).transform_filter(alt.datum.panel == name).encode(y=y)
@@ -113,7 +114,7 @@ def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str
         x=alt.X("top1:Q", title="top-1, %"), color=colour, tooltip=tip
     )
     text = base.mark_text(align="left", dx=6, style="value").encode(x="high:Q", text="label:N")
-    return alt.layer(bars, dots, text).properties(width=SHAPE.width, height={"step": 24}, title=name)
+    return layered(bars, dots, text, width=SHAPE.width, height={"step": 24}, title=name)
 
 
 MEMBER = AccuracyDots()

@@ -1,17 +1,31 @@
 """What each engine did when, as bars few enough to draw however long the run was."""
 
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tensordyno.figures.base import Row
 from tensordyno.figures.labels import in_order
 from tensordyno.records.outcome import Outcome
 from tensordyno.store.reader import Run
 
+FloatArray = NDArray[np.float64]
 MOST_LANES = 10
 MOST_BARS = 1500
 COLUMNS = 400  # moments of a thinned lane
+
+
+class Activity(NamedTuple):
+    """One stretch of one trial, in seconds on the monotonic clock."""
+
+    lane: str
+    trial: str
+    phase: str
+    start_s: float
+    stop_s: float
 
 
 def activities(run: Run) -> tuple[tuple[Row, ...], str]:
@@ -20,56 +34,68 @@ def activities(run: Run) -> tuple[tuple[Row, ...], str]:
     A run with more than `MOST_BARS` activities is cut into `COLUMNS` moments, each with the activity
     that took most of it.
     """
-    rows = [row for outcome in run.outcomes for row in _of_outcome(outcome, run.header.clock_start_s)]
-    lanes = in_order(row["lane"] for row in rows)
+    timed = [o for o in run.outcomes if o.trial.measurement.clock == "real"]  # a fake clock begins at 0
+    done = [activity for outcome in timed for activity in _of_outcome(outcome)]
+    lanes = in_order(activity.lane for activity in done)
     note = ""
     if len(lanes) > MOST_LANES:
         note = f"Showing {MOST_LANES} of {len(lanes)} engines."
-        rows = [row for row in rows if row["lane"] in set(lanes[:MOST_LANES])]
-    if len(rows) > MOST_BARS:
+        lanes = lanes[:MOST_LANES]
+        done = [activity for activity in done if activity.lane in set(lanes)]
+    if len(done) > MOST_BARS:
         note = f"{note} Short activities are drawn as the longest at their moment.".strip()
-        rows = [thin for lane in lanes[:MOST_LANES] for thin in _thinned(lane, rows)]
-    return tuple(rows), note
+        edges = np.linspace(run.header.clock_start_s, max(a.stop_s for a in done), COLUMNS + 1)
+        done = [thin for lane in lanes for thin in _thinned(lane, done, edges)]
+    return tuple(_row(activity, run.header.clock_start_s) for activity in done), note
 
 
-def _of_outcome(outcome: Outcome, zero_s: float) -> list[Row]:
+def _of_outcome(outcome: Outcome) -> Iterator[Activity]:
     """Phases, with the measuring phase replaced by its bursts, which say whether they were contended."""
-    spans = [(p.name, p.start_s, p.stop_s) for p in outcome.phases if p.name != "measure"]
-    spans += [("contended" if b.contended else "measured", b.start_s, b.stop_s) for b in outcome.bursts]
-    names = {"lane": outcome.trial.engine.label, "trial": outcome.trial.id}
-    return [
-        {**names, "phase": name, "start": round(start - zero_s, 3), "stop": round(stop - zero_s, 3)}
-        for name, start, stop in spans
-        if stop > start
-    ]
+    lane, trial = outcome.trial.engine.label, outcome.trial.id
+    for phase in outcome.phases:
+        if phase.name != "measure" and phase.stop_s > phase.start_s:
+            yield Activity(lane, trial, phase.name, phase.start_s, phase.stop_s)
+    for burst in outcome.bursts:
+        if burst.stop_s > burst.start_s:
+            name = "contended" if burst.contended else "measured"
+            yield Activity(lane, trial, name, burst.start_s, burst.stop_s)
 
 
-def _thinned(lane: str, rows: list[Row]) -> list[Row]:
-    mine = [row for row in rows if row["lane"] == lane]
-    phases = in_order(row["phase"] for row in mine)
-    edges = np.linspace(0.0, max(row["stop"] for row in rows), COLUMNS + 1)
-    share = np.zeros((len(phases), COLUMNS))
-    for row in mine:
-        first, last = np.searchsorted(edges, [row["start"], row["stop"]], side="right") - 1
-        columns = np.arange(max(first, 0), min(last, COLUMNS - 1) + 1)
-        overlap = np.minimum(edges[columns + 1], row["stop"]) - np.maximum(edges[columns], row["start"])
-        share[phases.index(row["phase"]), columns] += overlap.clip(0)
-    return _joined(lane, phases, share, edges)
+def _row(activity: Activity, zero_s: float) -> Row:
+    start, stop = round(activity.start_s - zero_s, 3), round(activity.stop_s - zero_s, 3)
+    return {
+        "lane": activity.lane,
+        "trial": activity.trial,
+        "phase": activity.phase,
+        "start": start,
+        "stop": stop,
+    }
 
 
-def _joined(lane: str, phases: list[str], share: np.ndarray, edges: np.ndarray) -> list[Row]:
-    """Neighbouring moments with the same main activity as one bar; idle ones as none."""
-    busy = share.max(axis=0) > 0
-    main = np.where(busy, share.argmax(axis=0), -1)
+def _thinned(lane: str, done: list[Activity], edges: FloatArray) -> list[Activity]:
+    """The main activity of each moment, neighbours with the same one joined, idle moments left out."""
+    mine = [activity for activity in done if activity.lane == lane]
+    phases = in_order(activity.phase for activity in mine)
+    share = np.stack([_time_in(phase, mine, edges) for phase in phases])
+    main = np.where(share.max(axis=0) > 0, share.argmax(axis=0), -1)
     cuts = [0, *(np.flatnonzero(np.diff(main)) + 1), COLUMNS]
     return [
-        {
-            "lane": lane,
-            "trial": "several",
-            "phase": phases[main[a]],
-            "start": round(float(edges[a]), 3),
-            "stop": round(float(edges[b]), 3),
-        }
+        Activity(lane, "several", phases[main[a]], float(edges[a]), float(edges[b]))
         for a, b in pairwise(cuts)
         if main[a] >= 0
     ]
+
+
+def _time_in(phase: str, mine: list[Activity], edges: FloatArray) -> FloatArray:
+    """Seconds of a phase between neighbouring edges, shape (COLUMNS,)."""
+    spans = np.array([(a.start_s, a.stop_s) for a in mine if a.phase == phase])
+    return np.diff(_passed(spans[:, 0], edges) - _passed(spans[:, 1], edges))
+
+
+def _passed(moments: FloatArray, edges: FloatArray) -> FloatArray:
+    """At each edge, the time gone by since each earlier moment, summed."""
+    ordered = np.sort(moments)
+    before = np.searchsorted(ordered, edges)
+    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    passed: FloatArray = edges * before - sums[before]
+    return passed

@@ -14,7 +14,7 @@ from tensordyno.figures.panels import (
     altair,
     arrange,
     build_panels,
-    first_panels,
+    layered,
     mark_value,
     panel_names,
     rounded,
@@ -23,6 +23,7 @@ from tensordyno.figures.panels import (
 from tensordyno.figures.style import engine_scale
 from tensordyno.store.reader import Run
 
+MOST_PANELS = 9
 SHAPE = Shape(columns=3, width=180, margin=160)
 
 
@@ -38,13 +39,15 @@ class EngineBars(Figure):
     def data(self, run: Run, scores: Sequence[Score]) -> FigureData | Empty:
         """One row a measured trial that has a reference, fastest first, one panel a batch size."""
         baseline = chosen_baseline(run, scores)
-        found = relative(scores, bursts_of(run), baseline) if baseline else {}
-        if not found:
-            return Empty("No two configurations share a network and a batch size with a valid FP32 baseline.")
         labels = Labels(scores)
-        rows = _rows(scores, found, labels, {s.trial for s in references(scores, baseline)})
-        compared = {r["panel"] for r in rows if r["low"] is not None}
-        kept, note = first_panels([r for r in rows if r["panel"] in compared], "panels (network and batch)")
+        groups = _groups(scores, labels, baseline)
+        shown = [score for group in groups[:MOST_PANELS] for score in group]
+        rows = _rows(shown, relative(shown, bursts_of(run), baseline), labels, baseline)
+        if not rows:
+            return Empty("No two configurations share a network and a batch size with a valid FP32 baseline.")
+        note = f"The baseline (1×) is {baseline} fp32."
+        if len(groups) > MOST_PANELS:
+            note += f" Showing the first {MOST_PANELS} of {len(groups):,} panels; all are in trials.csv."
         columns = {
             "panel": "Network, batch",
             "series": "Configuration",
@@ -53,8 +56,7 @@ class EngineBars(Figure):
             "high": "to",
             "verdict": "Verdict",
         }
-        note = f"The baseline (1×) is {baseline} fp32. {note}".strip()
-        return FigureData(rows=kept, columns=columns, finding=_finding(kept, baseline), note=note)
+        return FigureData(rows=rows, columns=columns, finding=_finding(rows, baseline), note=note)
 
     def chart(self, data: FigureData) -> Spec:
         """Sorted bars from zero with the ratio written at the end of each."""
@@ -64,14 +66,28 @@ class EngineBars(Figure):
         return arrange(build_panels(panel_names(data.rows), draw), data.rows, SHAPE, self.title)
 
 
+def _groups(scores: Sequence[Score], labels: Labels, baseline: str) -> list[list[Score]]:
+    """Measured trials of one network and batch size, where one is the baseline and one is not."""
+    known = {score.trial for score in references(scores, baseline)} if baseline else set()
+    found: dict[tuple[str, int], list[Score]] = {}
+    for score in scores:
+        if score.verdict.is_measured:
+            found.setdefault((labels.panel(score), score.batch_size), []).append(score)
+    order = in_order(panel for panel, _ in found)
+    keys = sorted(found, key=lambda key: (order.index(key[0]), key[1]))
+    return [found[key] for key in keys if len(found[key]) > 1 and known & {s.trial for s in found[key]}]
+
+
 def _rows(
-    scores: Sequence[Score], found: Mapping[str, Relative], labels: Labels, baselines: set[str]
-) -> list[Row]:
-    shown = [s for s in scores if s.trial in found or s.trial in baselines]
-    order = in_order(labels.panel(s) for s in shown)
-    rows = [_row(s, found.get(s.trial), labels) for s in shown]
-    place = {s.trial: (order.index(labels.panel(s)), s.batch_size) for s in shown}
-    return sorted(rows, key=lambda r: (*place[r["trial"]], -r["ratio"], r["series"]))
+    shown: Sequence[Score], found: Mapping[str, Relative], labels: Labels, baseline: str
+) -> tuple[Row, ...]:
+    """Panels in the order given, the fastest first in each; none without a single ratio."""
+    known = {score.trial for score in references(shown, baseline)}
+    rows = [_row(s, found.get(s.trial), labels) for s in shown if s.trial in found or s.trial in known]
+    compared = in_order(row["panel"] for row in rows if row["low"] is not None)
+    kept = [row for row in rows if row["panel"] in compared]
+    order = in_order(row["panel"] for row in kept)
+    return tuple(sorted(kept, key=lambda r: (order.index(r["panel"]), -r["ratio"], r["series"])))
 
 
 def _row(score: Score, found: Relative | None, labels: Labels) -> Row:
@@ -102,7 +118,7 @@ def _finding(rows: Sequence[Row], baseline: str) -> str:
     )
 
 
-def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str) -> Any:
+def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str) -> Spec:
     mine = [r for r in rows if r["panel"] == name]
     top = rounded(1.28 * max(1.0, *(r["edge"] for r in mine)), 3)  # room for the ratio at the end
     y = alt.Y("series:N", sort=[r["series"] for r in mine], title=None, axis=alt.Axis(labelLimit=160))
@@ -129,9 +145,7 @@ def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str
     halo = end.mark_text(align="left", dx=5, style=["value", "halo"])
     text = end.mark_text(align="left", dx=5, style="value")
     line = mark_value(alt, name, "x", 1.0, title=None)
-    return alt.layer(bars, line, doubt, halo, text).properties(
-        width=SHAPE.width, height={"step": 23}, title=name
-    )
+    return layered(bars, line, doubt, halo, text, width=SHAPE.width, height={"step": 23}, title=name)
 
 
 MEMBER = EngineBars()

@@ -14,6 +14,7 @@ from tensordyno.figures.panels import (
     arrange,
     build_panels,
     first_panels,
+    layered,
     panel_names,
     rounded,
     tooltips,
@@ -99,7 +100,7 @@ def _finding(rows: Sequence[Row]) -> str:
     )
 
 
-def _panel(alt: Any, rows: Sequence[Row], name: str) -> Any:
+def _panel(alt: Any, rows: Sequence[Row], name: str) -> Spec:
     mine = in_order(r["series"] for r in rows if r["panel"] == name)
     domain = list(STEPS)
     scale = alt.Scale(domain=domain, range=[PHASE_COLOURS[step] for step in domain])
@@ -118,7 +119,7 @@ def _panel(alt: Any, rows: Sequence[Row], name: str) -> Any:
         .mark_text(align="left", dx=5, style="value")
         .encode(x="total:Q", text="label:N")
     )
-    return alt.layer(bars, totals).properties(width=SHAPE.width, height={"step": 24}, title=name)
+    return layered(bars, totals, width=SHAPE.width, height={"step": 24}, title=name)
 
 
 MEMBER = FirstInference()

@@ -16,6 +16,7 @@ from tensordyno.figures.panels import (
     arrange,
     build_panels,
     first_panels,
+    layered,
     log_axis,
     panel_names,
     rounded,
@@ -23,10 +24,11 @@ from tensordyno.figures.panels import (
 )
 from tensordyno.figures.style import engine_scale
 from tensordyno.store.reader import Run
-from tensordyno.units import with_unit
+from tensordyno.units import significant, with_unit
 
 SHAPE = Shape(columns=2, width=300, margin=190)
 MOST_TICKS = 81  # a configuration; more cannot be told apart
+MOST_ROWS = 2500  # of the whole figure
 
 
 class LatencyDistribution(Figure):
@@ -35,8 +37,8 @@ class LatencyDistribution(Figure):
     title = "Distribution of latency"
     how_to_read = (
         "Further left is better, narrow is steadier. Faint ticks are single batches (evenly chosen among "
-        "all, slowest and fastest included), the strong tick is the median, the diamond the 99th percentile "
-        "where enough batches were timed."
+        "all, slowest and fastest included), the strong tick is the median, whose value is written, the "
+        "diamond the 99th percentile where enough batches were timed."
     )
 
     def data(self, run: Run, scores: Sequence[Score]) -> FigureData | Empty:
@@ -53,7 +55,10 @@ class LatencyDistribution(Figure):
         chosen = [s for s in timed if s.batch_size == least[labels.panel(s)]]
         chosen.sort(key=lambda s: (order.index(labels.panel(s)), _median(s), s.trial))
         shown, note = first_panels([_summary(s, labels) for s in chosen])
-        ticks = [tick for row in shown for tick in _ticks(run, row)]
+        most = max(21, min(MOST_TICKS, MOST_ROWS // len(shown)))
+        strips = [_ticks(run, row, most) for row in shown]
+        labelled = [{**row, "edge_ms": _edge(row, strip)} for row, strip in zip(shown, strips, strict=True)]
+        ticks = [tick for strip in strips for tick in strip]
         columns = {
             "panel": "Network, batch",
             "series": "Configuration",
@@ -64,7 +69,7 @@ class LatencyDistribution(Figure):
             "batches": "Batches timed",
         }
         return FigureData(
-            rows=(*shown, *ticks), table=shown, columns=columns, finding=_finding(shown), note=note
+            rows=(*labelled, *ticks), table=shown, columns=columns, finding=_finding(shown), note=note
         )
 
     def chart(self, data: FigureData) -> Spec:
@@ -99,26 +104,32 @@ def _summary(score: Score, labels: Labels) -> Row:
     }
 
 
-def _ticks(run: Run, summary: Row) -> list[Row]:
+def _ticks(run: Run, summary: Row, most: int) -> list[Row]:
     """Evenly spaced order statistics of the kept batches, smallest and largest included."""
     outcome = next(o for o in run.outcomes if o.trial.id == summary["trial"])
     samples = np.sort(kept_latencies(outcome, run.latencies_s(outcome.trial.id)))
-    count = min(MOST_TICKS, len(samples))
+    count = min(most, len(samples))
     places = np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))
     names = {key: summary[key] for key in ("panel", "series", "engine")}
     return [{**names, "ms": rounded(1e3 * float(samples[i]), 4)} for i in places]
+
+
+def _edge(summary: Row, strip: Sequence[Row]) -> float:
+    """Where the label stands: right of nearly all ticks, a far outlier apart."""
+    nearly_all = strip[round(0.95 * (len(strip) - 1))]["ms"]
+    return float(max(nearly_all, summary["p99_ms"] or 0.0))
 
 
 def _finding(rows: Sequence[Row]) -> str:
     spread = [(r["worst_ms"] / r["p50_ms"], r) for r in rows if r["p50_ms"]]
     ratio, row = max(spread, key=lambda pair: pair[0])
     return (
-        f"Of these, {row['series']} on {row['panel']} spreads most: its worst batch took {ratio:.2f} times "
-        f"the median of {row['label']}."
+        f"Of these, {row['series']} on {row['panel']} spreads most: its worst batch took "
+        f"{significant(ratio)} times the median of {row['label']}."
     )
 
 
-def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str) -> Any:
+def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str) -> Spec:
     mine = [r for r in rows if r["panel"] == name]
     fastest = min(r["p50_ms"] for r in mine)
     domain, ticks = log_axis(fastest, max(r["worst_ms"] for r in mine), 1.35)
@@ -146,10 +157,9 @@ def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str
     far = base.mark_point(shape="diamond", filled=True, size=60, opacity=1).encode(
         x="p99_ms:Q", color=colour, tooltip=tip
     )
-    text = base.mark_text(align="left", dx=7, style="value").encode(x="worst_ms:Q", text="label:N")
-    return alt.layer(samples, median, far, text).properties(
-        width=SHAPE.width, height={"step": 24}, title=name
-    )
+    halo = base.mark_text(align="left", dx=9, style=["value", "halo"]).encode(x="edge_ms:Q", text="label:N")
+    text = base.mark_text(align="left", dx=9, style="value").encode(x="edge_ms:Q", text="label:N")
+    return layered(samples, median, far, halo, text, width=SHAPE.width, height={"step": 24}, title=name)
 
 
 MEMBER = LatencyDistribution()

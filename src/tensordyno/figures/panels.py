@@ -8,7 +8,7 @@ from typing import Any
 from tensordyno.errors import MissingPackage
 from tensordyno.figures.base import Row, Spec
 
-PANEL_LIMIT = 12
+PANEL_LIMIT = 8
 DATA = "rows"  # name of the data set inside every specification
 PICK = "pick"  # name of the parameter that a click on the legend sets
 
@@ -69,23 +69,45 @@ def panel_names(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row["panel"] for row in rows))
 
 
-def arrange(panels: Sequence[Any], rows: Sequence[Row], shape: Shape, description: str) -> Spec:
+def layered(*units: Any, width: int, height: Any, title: str, twin: bool = False) -> Spec:
+    """Unit charts on top of each other as one titled panel; `twin` gives the last a y axis of its own.
+
+    Composed here and not by Altair, which copies every part once a level and takes seconds for a page.
+    """
+    layers: list[Spec] = [_bare(unit) for unit in units]
+    whole: Spec = {"width": width, "height": height, "title": title}
+    if twin:
+        layers = [{"layer": layers[:-1]}, layers[-1]]
+        whole["resolve"] = {"scale": {"y": "independent"}}
+    return {"layer": layers, **whole}
+
+
+def _bare(unit: Any) -> Spec:
+    spec: Spec = unit.to_dict(validate=False)
+    for key in ("$schema", "config", "data", "datasets"):
+        spec.pop(key, None)
+    return spec
+
+
+def arrange(panels: Sequence[Spec], rows: Sequence[Row], shape: Shape, description: str) -> Spec:
     """Panels side by side as one specification with its data inside.
 
     The shape travels in `usermeta`, so that a page can refit the same specification to a narrow window.
     Clicking a legend entry picks it out in all panels whose marks test the parameter `pick`.
     """
-    alt = altair()
     columns = min(shape.columns, len(panels))
-    chart = alt.concat(*panels, data=alt.NamedData(name=DATA), columns=columns)
-    spec: Spec = chart.to_dict(validate=False)
-    spec.pop("config", None)
-    spec["datasets"] = {DATA: list(rows)}
-    spec["usermeta"] = {"columns": columns, "width": shape.width, "margin": shape.margin}
-    spec["description"] = description
+    spec: Spec = {
+        "$schema": altair().SCHEMA_URL,
+        "description": description,
+        "usermeta": {"columns": columns, "width": shape.width, "margin": shape.margin},
+        "data": {"name": DATA},
+        "datasets": {DATA: list(rows)},
+        "columns": columns,
+        "concat": list(panels),
+    }
     if shape.pick:
         select = {"type": "point", "fields": [shape.pick]}
-        views = [_name_first_view(panel, f"panel_{i}") for i, panel in enumerate(spec["concat"])]
+        views = [_name_first_view(each, f"panel_{i}") for i, each in enumerate(panels)]
         spec["params"] = [{"name": PICK, "select": select, "bind": "legend", "views": views}]
     return spec
 
@@ -102,11 +124,11 @@ def when_picked(alt: Any, shown: float = 1.0) -> Any:
     return alt.condition(alt.selection_point(name=PICK), alt.value(shown), alt.value(0.1))
 
 
-def mark_value(alt: Any, panel: str, channel: str, value: float, **axis: Any) -> Any:
-    """One dashed line across a panel at a value of `channel` ("x" or "y")."""
+def mark_value(alt: Any, name: str, channel: str, value: float, **axis: Any) -> Any:
+    """One dashed line across the panel of that name at a value of `channel` ("x" or "y")."""
     once = (
         alt.Chart(alt.NamedData(name=DATA))
-        .transform_filter(alt.datum.panel == panel)
+        .transform_filter(alt.datum.panel == name)
         .transform_aggregate(rows="count()")
         .transform_calculate(reference=str(value))
     )
@@ -125,8 +147,8 @@ def tooltips(alt: Any, **fields: str) -> list[Any]:
     return lines
 
 
-def build_panels(names: Sequence[str], draw: Callable[[str], Any]) -> list[Any]:
-    """One chart a panel, without checking each piece against the schema (the whole is tested)."""
+def build_panels(names: Sequence[str], draw: Callable[[str], Spec]) -> list[Spec]:
+    """One panel a name, without checking each piece against the schema (the whole is tested)."""
     from altair.utils import schemapi
 
     with schemapi.debug_mode(False):

@@ -16,6 +16,7 @@ from tensordyno.figures.panels import (
     arrange,
     build_panels,
     first_panels,
+    layered,
     log_axis,
     mark_value,
     panel_names,
@@ -114,7 +115,7 @@ def _panel(
     engines: dict[str, list[str]],
     shapes: dict[str, list[str]],
     name: str,
-) -> Any:
+) -> Spec:
     mine = [r for r in rows if r["panel"] == name]
     waits = [r["latency_ms"] for r in mine]
     domain, ticks = log_axis(min(waits), max(waits))
@@ -153,7 +154,7 @@ def _panel(
     bound = mine[0].get("bound_ms")
     if bound and domain[0] < bound < domain[1]:
         layers.insert(0, mark_value(alt, name, "x", bound))
-    return alt.layer(*layers).properties(width=SHAPE.width, height=260, title=name)
+    return layered(*layers, width=SHAPE.width, height=260, title=name)
 
 
 MEMBER = Pareto()

@@ -8,7 +8,16 @@ from tensordyno.analysis.scores import Score
 from tensordyno.figures.activities import activities
 from tensordyno.figures.base import Empty, Figure, FigureData, Row, Spec
 from tensordyno.figures.labels import in_order
-from tensordyno.figures.panels import DATA, Shape, altair, arrange, build_panels, tooltips, when_picked
+from tensordyno.figures.panels import (
+    DATA,
+    Shape,
+    altair,
+    arrange,
+    build_panels,
+    layered,
+    tooltips,
+    when_picked,
+)
 from tensordyno.figures.strips import Strip, readings, strips
 from tensordyno.figures.style import PHASE_COLOURS
 from tensordyno.store.reader import Run
@@ -75,11 +84,11 @@ def _time(alt: Any, field: str, domain: Sequence[float], title: str | None = Non
     return alt.X(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(grid=False, tickCount=8))
 
 
-def _lanes(alt: Any, lanes: Sequence[str], phases: Sequence[str], domain: Sequence[float]) -> Any:
+def _lanes(alt: Any, lanes: Sequence[str], phases: Sequence[str], domain: Sequence[float]) -> Spec:
     colours = alt.Scale(domain=list(phases), range=[PHASE_COLOURS[p] for p in phases])
     tip = tooltips(alt, trial="trial", phase="activity", start="from, s #", stop="to, s #")
     axis = alt.Axis(labelLimit=150, minExtent=150, domain=False, ticks=False)
-    return (
+    bars = (
         alt.Chart(alt.NamedData(name=DATA))
         .transform_filter("isValid(datum.lane)")
         .mark_bar(height={"band": 0.72})
@@ -91,11 +100,11 @@ def _lanes(alt: Any, lanes: Sequence[str], phases: Sequence[str], domain: Sequen
             opacity=when_picked(alt),
             tooltip=tip,
         )
-        .properties(width=SHAPE.width, height={"step": 20}, title=LANES)
     )
+    return layered(bars, width=SHAPE.width, height={"step": 20}, title=LANES)
 
 
-def _strip(alt: Any, rows: Sequence[Row], domain: Sequence[float], last: Sequence[str], name: str) -> Any:
+def _strip(alt: Any, rows: Sequence[Row], domain: Sequence[float], last: Sequence[str], name: str) -> Spec:
     mine = [r for r in rows if r.get("strip") == name]
     devices = in_order(r["device"] for r in mine)
     unit = mine[0]["unit"]
@@ -115,7 +124,7 @@ def _strip(alt: Any, rows: Sequence[Row], domain: Sequence[float], last: Sequenc
     line = base.mark_line(strokeWidth=1.4, color=PHASE_COLOURS["load"]).encode(
         y=alt.Y("mean:Q", title=None), tooltip=tip
     )
-    return alt.layer(band, line).properties(width=SHAPE.width, height=70, title=f"{name}, {unit}")
+    return layered(band, line, width=SHAPE.width, height=70, title=f"{name}, {unit}")
 
 
 MEMBER = TelemetryTimeline()

@@ -14,6 +14,7 @@ from tensordyno.figures.panels import (
     arrange,
     build_panels,
     first_panels,
+    layered,
     log_axis,
     panel_names,
     rounded,
@@ -95,7 +96,7 @@ def _finding(rows: Sequence[Row]) -> str:
     return "; ".join(sentences) + "."
 
 
-def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str) -> Any:
+def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str) -> Spec:
     mine = [r for r in rows if r["panel"] == name]
     x = alt.X(
         "batch:Q",
@@ -111,7 +112,7 @@ def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str
     )
     left = alt.Y("images_per_s:Q", title="images/s", scale=alt.Scale(zero=True), axis=_axis(alt, "left"))
     low = alt.Y("low:Q", title="images/s", axis=_axis(alt, "left"))
-    speed = alt.layer(
+    speed = (
         base.mark_line(strokeWidth=2).encode(y=left),
         base.mark_rule(strokeWidth=1.5).encode(y=low, y2="high:Q"),
         base.mark_point(filled=True, size=55).encode(y=left, tooltip=_tooltip(alt)),
@@ -121,8 +122,7 @@ def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str
     span = alt.Scale(type="log", nice=False, domain=domain)
     right = alt.Y("latency_ms:Q", title="latency, ms (dashed)", scale=span, axis=_axis(alt, "right", ticks))
     wait = base.mark_line(strokeWidth=1.5, strokeDash=[4, 3]).encode(y=right)
-    both = alt.layer(speed, wait).resolve_scale(y="independent")
-    return both.properties(width=SHAPE.width, height=230, title=name)
+    return layered(*speed, wait, width=SHAPE.width, height=230, title=name, twin=True)
 
 
 def _tooltip(alt: Any) -> list[Any]:

@@ -83,4 +83,11 @@ def _allocator(trial: Trial, host: Host) -> str | None:
 def _clock(trial: Trial) -> str | None:
     if trial.measurement.clock == "fake" and trial.engine.name != "null":
         return "only the null engine runs on the fake clock"
+    if trial.measurement.clock == "fake" and not _takes_time(trial):
+        return "a batch that costs nothing never ends on the fake clock: set cost_s or per_image_s"
     return None
+
+
+def _takes_time(trial: Trial) -> bool:
+    options = trial.engine.options
+    return bool(options.get("cost_s", True) or options.get("per_image_s")) and not options.get("work")

@@ -11,13 +11,15 @@ from tensordyno.analysis.scores import Score
 from tensordyno.report import cells
 from tensordyno.report.answer import Verdicts, Words
 from tensordyno.report.conditions import Group, conditions, machine_line
-from tensordyno.report.drawings import Drawing, draw
+from tensordyno.report.drawings import Drawing
 from tensordyno.report.method_text import methods
-from tensordyno.report.outline import FIGURES_IN_ORDER, OUTLINE, Section
+from tensordyno.report.outline import OUTLINE, Section
 from tensordyno.report.trial_table import TrialTable, tally, trial_table
 from tensordyno.store.reader import Run
 
-GRAVE = frozenset({"unfinished", "fake-clock", "failed", "verification-failed", "mixed-boundaries"})
+GRAVE = frozenset(
+    {"unfinished", "fake-clock", "failed", "verification-failed", "unstable", "mixed-boundaries"}
+)
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,17 @@ class Document:
     command: str
     outline: tuple[Section, ...] = OUTLINE
 
-    @property
-    def subtitle(self) -> str:
-        """Under the title of an exported figure: where and when."""
-        return f"{self.machine}; {self.started}"
 
-
-def document(run: Run, scores: Sequence[Score]) -> Document:
-    """Assemble a report. Raises MissingPackage when Altair is not installed."""
+def document(run: Run, scores: Sequence[Score], drawings: Sequence[Drawing]) -> Document:
+    """Assemble a report around the drawings of the outline's figures."""
     baseline = chosen_baseline(run, scores)
     ratios = relative(scores, bursts_of(run), baseline) if baseline else {}
     words = Words(run, scores, ratios, baseline)
-    drawings = draw(run, scores, FIGURES_IN_ORDER)
     return Document(
         title=_title(run, scores),
         headline=words.headline(scores),
         machine=machine_line(run.header.machine),
-        started=run.header.started.replace("T", " ")[:16] + " UTC",
+        started=started(run),
         run=run.header.run,
         version=run.header.version,
         tally=tally(scores),
@@ -70,6 +66,11 @@ def document(run: Run, scores: Sequence[Score]) -> Document:
         methods=methods(run, scores),
         command=_shown(run.header.command),
     )
+
+
+def started(run: Run) -> str:
+    """When the run began, to the minute."""
+    return run.header.started.replace("T", " ")[:16] + " UTC"
 
 
 def _title(run: Run, scores: Sequence[Score]) -> str:

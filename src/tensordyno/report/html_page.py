@@ -1,7 +1,6 @@
 """The report as one HTML file that works offline: words, tables, charts and the library that draws them."""
 
 import json
-from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,11 @@ TRIALS_NAMED = 40
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
-def html_page(document: Document) -> str:
-    """The page. Raises MissingPackage when Jinja2 or vl-convert is not installed."""
+def html_page(document: Document, library: str) -> str:
+    """The page, with the script of `chart_library` in it.
+
+    Raises MissingPackage when Jinja2 is not installed.
+    """
     from markupsafe import Markup
 
     environment = _environment()
@@ -33,7 +35,7 @@ def html_page(document: Document) -> str:
         rows=Markup(_rows(document.trials)),
         css=Markup(_text("page.css")),
         js=Markup(_text("page.js")),
-        bundle=Markup(_bundle()),
+        bundle=Markup(library),
         themes={"light": config("light"), "dark": config("dark")},
         grave=[w for w in document.warnings if w.slug in GRAVE],
         grave_slugs=GRAVE,
@@ -71,9 +73,11 @@ def _text(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8").rstrip()
 
 
-@cache
-def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, from the package that also draws the pictures."""
+def chart_library() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, from the package that also draws the pictures.
+
+    Raises MissingPackage when vl-convert is not installed. Takes about a second.
+    """
     script: str = vl_convert().javascript_bundle(_SNIPPET, vl_version=VEGA_LITE)
     return script.replace("</script", "<\\/script")
 
@@ -88,14 +92,17 @@ def _row(number: int, row: TrialRow, width: int) -> str:
     hidden = " hidden" if number >= PAGE_SIZE else ""
     network, engine, precision, batch = row.asked
     swatch = f'<span class="swatch" style="background:{row.colour}"></span>'
-    reason = f'<span class="reason">{escape(row.reason)}</span>' if row.reason and row.found else ""
     asked = (
         f"<td>{escape(network.text)}</td><td class=e>{swatch}{escape(engine.text)}</td>"
         f"<td>{escape(precision.text)}</td>{_number(batch)}"
-        f'<td class=v><span class="chip {row.verdict.value}">{row.verdict_text}</span>{reason}</td>'
+        f'<td class=v><span class="chip {row.verdict.value}">{row.verdict_text}</span></td>'
     )
     found = "".join(map(_number, row.found)) or f"<td class=why colspan={width}>{escape(row.reason)}</td>"
-    return f'<tr data-verdict="{row.verdict.value}"{hidden}>{asked}{found}</tr>'
+    because = ""
+    if row.reason and row.found:
+        why = f"<td colspan=4></td><td colspan={width + 1}>{escape(row.reason)}</td>"
+        because = f"<tr class=because{hidden}>{why}</tr>"
+    return f'<tr data-verdict="{row.verdict.value}"{hidden}>{asked}{found}</tr>{because}'
 
 
 def _number(cell: Cell) -> str:

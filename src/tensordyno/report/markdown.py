@@ -1,5 +1,6 @@
 """The report as Markdown: the same words and tables, figures as pictures beside it."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from tensordyno.report.answer import Verdicts
@@ -24,7 +25,7 @@ def markdown(document: Document) -> str:
     for section in document.outline:
         lines += ["", f"## {section.heading}", "", *_section(document, section)]
     lines += ["", "---", f"Run {document.run}, made by Tensordyno {document.version}.", ""]
-    return "\n".join(lines)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
 def _section(document: Document, section: Section) -> Iterable[str]:

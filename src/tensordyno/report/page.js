@@ -49,7 +49,8 @@
     const options = { renderer: "svg", config, actions: { export: true, source: false, compiled: false, editor: false }, tooltip: { theme: "custom" }, downloadFileName: box.id };
     try {
       const old = box.view;
-      const made = await vegaEmbed(box, fitted(box), options);
+      const host = box.firstElementChild || box.appendChild(document.createElement("div"));
+      const made = await vegaEmbed(host, fitted(box), options);
       if (old) old.finalize();
       box.view = made.view;
     } catch (error) {
@@ -75,7 +76,8 @@
   const table = document.getElementById("trial-table");
   if (table) {
     const body = table.tBodies[0];
-    const rows = [...body.rows];
+    const rows = [...body.rows].filter((row) => row.dataset.verdict);
+    const because = new Map(rows.map((row) => [row, row.nextElementSibling?.className === "because" ? [row.nextElementSibling] : []]));
     const size = Number(table.dataset.page);
     const search = document.getElementById("trial-search");
     const status = document.getElementById("trial-status");
@@ -87,7 +89,7 @@
       const last = Math.max(0, Math.ceil(matching.length / size) - 1);
       page = Math.min(page, last);
       const shown = new Set(matching.slice(page * size, (page + 1) * size));
-      rows.forEach((row) => { row.hidden = !shown.has(row); });
+      rows.forEach((row) => [row, ...because.get(row)].forEach((each) => { each.hidden = !shown.has(row); }));
       pages.hidden = last === 0;
       back.disabled = page === 0;
       on.disabled = page === last;
@@ -97,7 +99,7 @@
     };
     search.addEventListener("input", () => {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-      matching = rows.filter((row) => { const text = row.textContent.toLowerCase(); return words.every((w) => text.includes(w)); });
+      matching = rows.filter((row) => { const text = [row, ...because.get(row)].map((each) => each.textContent).join(" ").toLowerCase(); return words.every((w) => text.includes(w)); });
       page = 0;
       show();
     });
@@ -114,7 +116,7 @@
       const keyed = rows.map((row) => [key(row), row]);
       keyed.sort(([a], [b]) => numeric ? (a < 0 || b < 0 ? (a < 0) - (b < 0) : sign * (a - b)) : sign * a.localeCompare(b));
       rows.splice(0, rows.length, ...keyed.map(([, row]) => row));
-      body.append(...rows);
+      body.append(...rows.flatMap((row) => [row, ...because.get(row)]));
       const kept = new Set(matching);
       matching = rows.filter((row) => kept.has(row));
       page = 0;

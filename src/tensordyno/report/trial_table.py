@@ -153,7 +153,7 @@ def tally(scores: Sequence[Score]) -> str:
     """'42 trials: 39 valid, 1 unstable, 1 invalid, 1 crashed; 6 skipped'."""
     counts = {verdict: sum(s.verdict is verdict for s in scores) for verdict in Verdict}
     skipped = counts.pop(Verdict.SKIPPED)
-    ended = ", ".join(f"{n} {cells.verdict(v)}" for v, n in counts.items() if n)
+    ended = ", ".join(f"{n:,} {cells.verdict(v)}" for v, n in counts.items() if n)
     total = sum(counts.values())
     text = f"{total:,} trial{'' if total == 1 else 's'}"
     return f"{text}{f': {ended}' if ended else ''}{f'; {skipped:,} skipped' if skipped else ''}"

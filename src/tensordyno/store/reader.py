@@ -146,11 +146,11 @@ def _read_records(folder: RunFolder) -> tuple[list[Record], bool]:
         raise StoreError("cannot-read", f"{folder.records} cannot be read: {wrong.strerror}.") from wrong
 
 
-def _read_lines(path: Path) -> tuple[list[Record], bool]:
-    """All records of a file, and whether its last line was cut."""
+def _read_lines(path: Path, holding: bytes = b"") -> tuple[list[Record], bool]:
+    """All records of a file whose lines hold these bytes, and whether the last line was cut."""
     lines = path.read_bytes().split(b"\n")
     truncated = bool(lines[-1])  # a whole file ends with a newline
-    whole = [(n, line) for n, line in enumerate(lines[:-1], start=1) if line]
+    whole = [(n, line) for n, line in enumerate(lines[:-1], start=1) if line and holding in line]
     return [decode_line(line, f"{path}:{n}") for n, line in whole], truncated
 
 
@@ -164,26 +164,37 @@ def _read_plan(folder: RunFolder) -> Plan:
 def _read_unavailable(folder: RunFolder) -> tuple[Unavailable, ...]:
     found = []
     for path in sorted(folder.readings.glob("*.jsonl")):
-        found += [r for r in _read_lines(path)[0] if isinstance(r, Unavailable)]
+        found += [r for r in _read_lines(path, b'"unavailable"')[0] if isinstance(r, Unavailable)]
     return tuple(found)
 
 
 def read_devices(path: Path) -> tuple[DeviceFacts, ...]:
     """The devices described in one file of readings. Raises StoreError for a broken line."""
-    return tuple(r for r in _read_lines(path)[0] if isinstance(r, DeviceFacts))
+    return tuple(r for r in _read_lines(path, b'"device"')[0] if isinstance(r, DeviceFacts))
 
 
 def read_series(path: Path) -> Iterator[Series]:
     """The channels of one file of readings, in order of appearance. Raises StoreError for a broken line."""
-    times: dict[Channel, list[float]] = {}
-    values: dict[Channel, list[float]] = {}
+    parts: dict[Channel, list[tuple[FloatArray, FloatArray]]] = {}
+    for channels, readings in _sessions(_read_lines(path)[0]):
+        times = np.array([r.t_s for r in readings])
+        table = np.array([r.values for r in readings], dtype=float)  # None becomes NaN
+        for channel, values in zip(channels, table.T, strict=True):
+            parts.setdefault(channel, []).append((times, values))
+    for channel, found in parts.items():
+        yield Series(channel, *(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+def _sessions(records: list[Record]) -> Iterator[tuple[tuple[Channel, ...], list[Reading]]]:
+    """Readings with the channels they hold; the set changes when processes come and go."""
     current: tuple[Channel, ...] = ()
-    for record in _read_lines(path)[0]:
-        if isinstance(record, ChannelSet):
-            current = record.channels
-        elif isinstance(record, Reading):
-            for channel, value in zip(current, record.values, strict=True):
-                times.setdefault(channel, []).append(record.t_s)
-                values.setdefault(channel, []).append(np.nan if value is None else value)
-    for channel, at in times.items():
-        yield Series(channel, np.array(at), np.array(values[channel]))
+    readings: list[Reading] = []
+    for record in records:
+        if isinstance(record, Reading):
+            readings.append(record)
+        elif isinstance(record, ChannelSet):
+            if readings:
+                yield current, readings
+            current, readings = record.channels, []
+    if readings:
+        yield current, readings

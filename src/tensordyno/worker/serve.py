@@ -33,9 +33,9 @@ def serve(conversation: Conversation) -> int:
                 break
             service.answer(order)
     except Exception as error:
-        conversation.report_failure(error)
         with suppress(OSError):  # a log on a full disk
             traceback.print_exception(error, file=sys.stderr)
+        conversation.report_failure(error)
         return 1
     finally:
         service.close()

@@ -5,6 +5,7 @@ import pytest
 from tensordyno.analysis.checks import CHECKS, warnings
 from tensordyno.analysis.energy import Energy
 from tensordyno.analysis.scores import score, scores
+from tensordyno.records.build import Accuracy
 from tensordyno.records.machine import RunFooter
 from tensordyno.records.reading import Overhead, SamplerFacts, Unavailable
 from tensordyno.records.trial import Measurement, Plan, Skip
@@ -37,13 +38,16 @@ def test_a_clean_run_has_no_warnings(tmp_path):
 
 
 def test_every_check_is_listed_once():
-    assert len(set(CHECKS)) == len(CHECKS) == 21
+    assert len(set(CHECKS)) == len(CHECKS) == 22
 
 
 TRIALS = {
     "random-weights": outcome(measured=MANY, weights=WeightsKind.RANDOM),
     "contended": outcome(measured=[*MANY, burst(start_s=99, contended=True)]),
     "too-few-samples": outcome(),
+    "unreadable-skipped": outcome(
+        measured=MANY, accuracy=Accuracy(images=19, top1_correct=9, top5_correct=15, unreadable=1)
+    ),
     "unstable": outcome(measured=MANY, verdict=Verdict.UNSTABLE),
     "failed": outcome(measured=(), verdict=Verdict.TIMED_OUT),
     "refused": outcome(measured=(), verdict=Verdict.UNSUPPORTED, verification=None),

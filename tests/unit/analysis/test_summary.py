@@ -50,6 +50,7 @@ CONTRACT = {
     "top5": NUMBER,
     "top5_ci95": PAIR,
     "accuracy_images": COUNT,
+    "unreadable_images": COUNT,
     "verified": (bool, type(None)),
     "sqnr_db": NUMBER,
     "cosine": NUMBER,

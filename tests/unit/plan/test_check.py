@@ -92,6 +92,14 @@ BOTH = "models: [resnet50]\nengines: [torch]\n"
             "a.yaml:1: models[0].weights: there is no checkpoint no.pt.",
             "Relative",
         ),
+        (
+            BOTH + "telemetry: {sources: 'cpu,replay:no.jsonl'}",
+            DataError,
+            "missing-recording",
+            "a.yaml:3: ",
+            "Rel",
+        ),
+        (BOTH + "telemetry: {sources: replay}", DataError, "missing-recording", "a.yaml:3: telemetry", "Rel"),
         ("models: no.onnx\nengines: torch", DataError, "missing-model", "a.yaml:1: models[0]: there is", ""),
         (
             "models: resnet50\nengines:\n- name: torch\n  python: /no/python",

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from tensordyno.plan.feasible import refusal
@@ -64,3 +65,18 @@ def test_what_cannot_work_says_why(asked, host, says):
 )
 def test_what_may_work_is_tried(asked, host):
     assert refusal(asked, host) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ({"cost_s": 0}, True),
+        ({"work": "copy"}, True),
+        ({}, False),
+        ({"cost_s": 0, "per_image_s": 1e-3}, False),
+    ],
+)
+def test_the_fake_clock_needs_batches_that_take_time(options, refused):
+    choice = EngineChoice(name="null", options=options)
+    asked = msgspec.structs.replace(trial("null", measurement=Measurement(clock="fake")), engine=choice)
+    assert bool(refusal(asked, FULL)) is refused

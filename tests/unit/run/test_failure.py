@@ -1,4 +1,9 @@
-from tensordyno.run.failure import oom_kills
+import pytest
+
+from tensordyno.errors import DataError, MissingPackage, UnknownName, WorkerFailure
+from tensordyno.records.messages import FailureReport
+from tensordyno.run.failure import from_error, from_report, oom_kills
+from tensordyno.vocabulary import Verdict
 
 
 def test_the_kernels_own_count_is_read(tmp_path):
@@ -8,3 +13,24 @@ def test_the_kernels_own_count_is_read(tmp_path):
     vmstat.write_text("nr_free_pages 7\n")
     assert oom_kills(vmstat) is None
     assert oom_kills(tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (DataError("missing-data", "No data.", "Give some."), Verdict.INVALID),
+        (UnknownName("model", "x", ["y"]), Verdict.UNSUPPORTED),
+        (MissingPackage("timm", "timm"), Verdict.UNSUPPORTED),
+        (WorkerFailure("broken-conversation", "Nonsense."), Verdict.CRASHED),
+    ],
+)
+def test_an_error_of_the_parent_is_judged_as_one_of_the_worker(error, verdict):
+    failure = from_error(error)
+    assert (failure.verdict, failure.slug) == (verdict, error.slug)
+    assert failure.reason == f"{error.sentence} {error.remedy}".strip()
+
+
+def test_the_traceback_is_kept_where_it_may_tell_more():
+    for error, kept in (("RuntimeError", True), ("MemoryError", True), ("DataError", False)):
+        report = FailureReport(error=error, slug="s", sentence="It broke.", detail="Traceback ...")
+        assert bool(from_report(report).last_words) is kept

@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from tensordyno.errors import StoreError, WorkerFailure
 from tensordyno.records.messages import FailureReport, FinishOrder, ReadyReport, ReceiptOrder
 from tensordyno.records.trial import EngineChoice, Trial
 from tensordyno.run.failure import from_error, from_report, oom_kills
@@ -146,3 +147,61 @@ def test_what_a_worker_says_decides_the_verdict(error, verdict):
     report = FailureReport(error=error, slug="s", sentence="It broke.", remedy="Type this.")
     failure = from_report(report)
     assert (failure.verdict, failure.reason) == (verdict, "It broke. Type this.")
+
+
+def test_ending_a_worker_twice_is_harmless(spawn):
+    worker = spawn("import time; time.sleep(600)")
+    with pytest.raises(WorkerHung):
+        worker.await_report(0.1, "Wait longer.")
+    worker.kill()
+    worker.finish()
+    with pytest.raises(WorkerDied, match="ended before"):
+        worker.await_report(5)
+
+
+def test_a_hung_worker_says_which_limit_was_too_short(spawn):
+    worker = spawn("import time; time.sleep(600)")
+    with pytest.raises(WorkerHung, match=r"for 0\.1 s") as caught:
+        worker.await_report(0.1, "Raise limits.build_seconds.")
+    assert from_error(caught.value).reason.endswith("Raise limits.build_seconds.")
+
+
+def test_a_line_that_is_no_report_ends_the_worker(spawn):
+    worker = spawn("import os, sys, time; os.write(int(sys.argv[4]), b'hello\\n'); time.sleep(600)")
+    with pytest.raises(WorkerFailure) as caught:
+        worker.await_report(30)
+    assert caught.value.slug == "broken-conversation" and is_gone(worker.pid)
+
+
+def test_a_dead_worker_is_noticed_though_its_own_children_hold_the_pipe(spawn, tmp_path):
+    """Compilers fork helpers, which inherit the worker's end of the pipe and live on."""
+    child = tmp_path / "child"
+    worker = spawn(
+        f"""
+        import os, time
+        if pid := os.fork():
+            open({str(child)!r}, "w").write(str(pid))
+            os._exit(3)
+        time.sleep(600)
+        """
+    )
+    with pytest.raises(WorkerDied, match="exit status 3"):
+        worker.await_report(60)
+    worker.kill()
+    assert is_gone(int(child.read_text()))
+
+
+def test_an_earlier_attempts_words_are_not_this_ones(spawn, tmp_path):
+    (tmp_path / "log").write_text("what the first attempt said\n")
+    with pytest.raises(WorkerDied) as silent:
+        spawn("raise SystemExit(3)").await_report(30)
+    assert silent.value.last_words == ""
+    with pytest.raises(WorkerDied) as last:
+        spawn("print('x' * 5000); print('the end'); raise SystemExit(3)").await_report(30)
+    assert last.value.last_words.endswith("the end") and len(last.value.last_words) <= 2000
+    assert last.value.sentence.endswith("It said: the end")
+
+
+def test_a_log_that_cannot_be_written_is_the_runs_trouble(tmp_path):
+    with pytest.raises(StoreError, match="cannot be written"):
+        Worker(tmp_path / "no folder" / "log", None, None, "default")

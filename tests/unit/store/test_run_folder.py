@@ -141,3 +141,52 @@ def test_a_line_that_does_not_fit_leaves_whole_lines_behind(writer, monkeypatch)
     monkeypatch.undo()
     assert writer.folder.records.read_bytes().startswith(before)
     assert not read_run(writer.folder.root).truncated
+
+
+def test_an_interruption_takes_no_result_away(writer):
+    """Ctrl-C between the last record of a trial and the end of its worker."""
+    writer.append(outcome("a", Verdict.VALID))
+    writer.append(outcome("a", Verdict.INTERRUPTED))
+    assert [o.verdict for o in read_run(writer.folder.root).outcomes] == [Verdict.VALID]
+
+
+def test_a_run_that_never_began_does_not_block_its_folder(tmp_path):
+    root = tmp_path / "run"
+    root.mkdir()
+    (root / "records.jsonl").write_bytes(b'{"schema":1,"ki')
+    with pytest.raises(StoreError, match="no header"):
+        read_run(root)
+    with RunWriter(root) as writer:
+        writer.create(PLAN, "")
+        writer.append(HEADER)
+    assert read_run(root).header == HEADER
+
+
+def test_a_session_that_is_refused_leaves_the_other_ones_ballast_and_plan(writer):
+    root = writer.folder.root
+    plan = writer.folder.plan.read_bytes()
+    with pytest.raises(StoreError) as caught, RunWriter(root) as second:
+        second.create(Plan(trials=()), "other: spec\n")
+    assert caught.value.slug == "run-in-use"
+    assert (root / ".ballast").exists() and writer.folder.plan.read_bytes() == plan
+
+
+def test_half_a_file_is_not_left_on_a_full_disk(writer, monkeypatch):
+    def full(path, content):
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(type(writer.folder.root), "write_bytes", full)
+    with pytest.raises(StoreError) as caught:
+        writer.save_latencies("a", np.zeros(1000))
+    assert caught.value.slug == "disk-full" and list(writer.folder.samples.iterdir()) == []
+
+
+def test_records_that_cannot_be_read(tmp_path):
+    (tmp_path / "records.jsonl").mkdir()
+    with pytest.raises(StoreError) as caught:
+        read_run(tmp_path)
+    assert caught.value.slug == "cannot-read"
+    with pytest.raises(StoreError, match="holds no run"):
+        read_run(tmp_path / "nowhere")

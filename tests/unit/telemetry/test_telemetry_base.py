@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from tensordyno.errors import UnknownName
@@ -24,3 +26,10 @@ def test_a_misspelt_source_is_refused_with_the_nearest():
     with pytest.raises(UnknownName, match="no sensor called 'nvlm'") as refusal:
         open_sources(["nvlm"])
     assert "nvml" in refusal.value.remedy
+
+
+def test_a_recording_is_named_with_its_file(tmp_path):
+    recording = Path(__file__).parents[2] / "gold" / "nvml_h200.jsonl"
+    (source,) = open_sources([f"replay:{recording}"])
+    assert {channel.device for channel in source.open()} == {"gpu0"}
+    source.close()

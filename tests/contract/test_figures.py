@@ -1,0 +1,120 @@
+"""What every figure promises, whatever the run: valid specifications, words, bounds, or a reason."""
+
+import json
+from importlib.resources import files
+
+import pytest
+from made_run import Story, make_run
+
+from tensordyno.analysis.scores import scores
+from tensordyno.figures.base import FIGURES, Empty, figure
+from tensordyno.figures.style import engine_colour
+from tensordyno.report.outline import FIGURES_IN_ORDER
+from tensordyno.store.reader import read_run
+
+NAMES = FIGURES.names()
+MOST_ROWS = 4000
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Everything, almost nothing, nothing valid, and more than fits on a page."""
+    every = Story().models
+    broken = {f"resnet50.torch.fp32.b{b}": next(iter(Story().endings.values())) for b in (1, 8, 32)}
+    stories = {
+        "full": Story(power=True),
+        "one": Story(models=("resnet50",), engines=("torch",), precisions=("fp32",), batches=(1,)),
+        "two bursts": Story(models=every[:1], engines=("torch", "openvino"), bursts=2),
+        "unstable": Story(models=("resnet50",), engines=("torch",), precisions=("fp32",), endings=broken),
+        "skipped": Story(models=("resnet50",), engines=("onnxruntime",), precisions=("bf16",)),
+        "many": Story(
+            models=tuple(f"network_{i:02}" for i in range(20)), batches=(1, 8), interval_s=20, endings={}
+        ),
+    }
+    folder = tmp_path_factory.mktemp("runs")
+    found = {
+        name: read_run(make_run(folder / name.replace(" ", "_"), story)) for name, story in stories.items()
+    }
+    return {name: (run, scores(run)) for name, run in found.items()}
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return json.loads((files("altair") / "vegalite/v6/schema/vega-lite-schema.json").read_text())
+
+
+@pytest.fixture(params=["full", "one", "two bursts", "unstable", "skipped", "many"])
+def case(request, runs):
+    return runs[request.param]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_words(name):
+    member = figure(name)
+    assert member.title and not member.title.endswith(".")
+    assert member.how_to_read.endswith(".") and len(member.how_to_read) < 400
+
+
+def test_every_figure_is_in_the_report():
+    assert set(FIGURES_IN_ORDER) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_data_are_json_bounded_told_in_words_or_absent_with_a_reason(name, case):
+    found = figure(name).data(*case)
+    if isinstance(found, Empty):
+        assert found.reason.endswith(".")
+        return
+    json.dumps(found.rows, allow_nan=False)
+    assert 0 < len(found.rows) <= MOST_ROWS
+    assert found.finding.endswith(".")
+    assert all(set(found.columns) <= set(row) for row in found.told)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_specification_obeys_the_schema_and_carries_no_theme(name, runs, schema):
+    jsonschema = pytest.importorskip("jsonschema")
+    for run, rows in (runs["full"], runs["many"]):
+        found = figure(name).data(run, rows)
+        if isinstance(found, Empty):
+            continue
+        spec = figure(name).chart(found)
+        jsonschema.validators.validator_for(schema)(schema).validate({**spec, "datasets": {}})
+        assert "config" not in spec
+        assert spec["usermeta"].keys() == {"columns", "width", "margin"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_field_that_is_drawn_exists(name, runs):
+    found = figure(name).data(*runs["full"])
+    spec = figure(name).chart(found)
+    fields = {key for row in found.rows for key in row} | {"reference"}
+    drawn = set(re_fields(spec["concat"]))
+    assert drawn <= fields
+
+
+def re_fields(node):
+    if isinstance(node, dict):
+        if isinstance(node.get("field"), str):
+            yield node["field"]
+        for value in node.values():
+            yield from re_fields(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from re_fields(value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_engines_have_their_own_colours_in_every_figure(name, runs):
+    found = figure(name).data(*runs["full"])
+    text = json.dumps(figure(name).chart(found))
+    if any("engine_name" in row for row in found.rows):
+        for engine in {row["engine_name"] for row in found.rows if "engine_name" in row}:
+            assert engine_colour(engine) in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_run_gives_the_same_specification(name, runs):
+    run, rows = runs["full"]
+    one, two = (figure(name).chart(figure(name).data(run, rows)) for _ in range(2))
+    assert one == two

@@ -1,0 +1,91 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from fake_worker import burst, trial
+
+from tensordyno.records.machine import MachineFacts, RunFooter, RunHeader
+from tensordyno.records.outcome import Outcome
+from tensordyno.records.trial import Plan
+from tensordyno.store.writer import RunWriter
+from tensordyno.vocabulary import Verdict
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A run of trials with these seconds a burst; None for a crash."""
+
+    def make(name, cores=2, **durations_s):
+        trials = tuple(trial(key) for key in durations_s)
+        trials = tuple(
+            type(t)(**{f: getattr(t, f) for f in t.__struct_fields__} | {"model": t.id}) for t in trials
+        )
+        with RunWriter(tmp_path / name) as writer:
+            writer.create(Plan(trials=trials), "")
+            facts = MachineFacts(hostname="h", os="o", kernel="k", cpu="c", cores=cores)
+            header = {"started": "2026-01-01T00:00:00+00:00", "clock_start_s": 0.0, "command": "dyno run"}
+            writer.append(RunHeader(run=name, version="0", machine=facts, **header))
+            for one, duration_s in zip(trials, durations_s.values(), strict=True):
+                if duration_s is None:
+                    writer.append(Outcome(trial=one, verdict=Verdict.CRASHED, reason="Dead."))
+                    continue
+                jitter = [1 + 1e-4 * math.sin(n) for n in range(10)]
+                bursts = tuple(burst(float(n), duration_s * j).burst for n, j in enumerate(jitter))
+                writer.save_latencies(one.id, np.full(40, duration_s / 4))
+                writer.append(Outcome(trial=one, verdict=Verdict.VALID, bursts=bursts))
+            writer.append(RunFooter(finished="2026-01-01T00:01:00+00:00"))
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def pair(stored):
+    old = stored("old", same=1.0, slow=1.0, fast=1.0, broke=1.0, gone=1.0)
+    return old, stored("new", cores=4, same=1.001, slow=1.2, fast=0.8, broke=None, come=1.0)
+
+
+def test_what_changed_and_by_how_much(dyno, pair):
+    ended = dyno("compare", *pair)
+    assert ended.status == 0 and ended.err == ""
+    lines = {line.split()[0]: line for line in ended.out.splitlines() if line.strip()}
+    for model, change in {"same": "same", "slow": "slower", "fast": "faster", "broke": "broken"}.items():
+        assert lines[model].split()[-1] == change
+    assert "0.83x" in lines["slow"] and "1.25x" in lines["fast"]
+    assert "crashed" in lines["broke"]
+    assert "only in the old run: gone" in ended.out and "only in the new run: come" in ended.out
+    assert "environment: " in ended.out and "2 -> 4" in ended.out
+
+
+def test_json_is_the_whole_comparison(dyno, pair):
+    ended = dyno("compare", *pair, "--json")
+    found = json.loads(ended.out)
+    changes = {match["new"]["model"]: match["change"] for match in found["matches"]}
+    assert changes == {"same": "same", "slow": "slower", "fast": "faster", "broke": "broken"}
+    ratios = {match["new"]["model"]: match["ratio"] for match in found["matches"]}
+    assert ratios["slow"]["value"] == pytest.approx(1 / 1.2) and ratios["broke"] is None
+    assert ratios["slow"]["low"] <= 1 / 1.2 <= ratios["slow"]["high"]
+    assert [score["model"] for score in found["only_old"]] == ["gone"]
+
+
+def test_a_script_can_fail_on_what_became_worse(dyno, stored):
+    old, slower = stored("old", a=1.0, b=1.0), stored("slower", a=1.0, b=1.2)
+    broken, better = stored("broken", a=None, b=1.0), stored("better", a=0.5, b=1.0)
+    found = {
+        new.name: dyno("compare", old, new, "--fail-on-slower").status
+        for new in (slower, broken, better, old)
+    }
+    assert found == {"slower": 1, "broken": 1, "better": 0, "old": 0}
+    assert dyno("compare", old, slower).status == 0
+
+
+def test_a_margin_within_which_nothing_matters(dyno, stored):
+    old, new = stored("old", a=1.0), stored("new", a=1.05)
+    status = [dyno("compare", old, new, "--fail-on-slower", "--margin", m).status for m in ("0.02", "0.1")]
+    assert status == [1, 0]
+
+
+def test_runs_with_nothing_in_common(dyno, stored):
+    ended = dyno("compare", stored("old", a=1.0), stored("new", b=1.0))
+    assert ended.status == 0 and "No configuration is in both runs." in ended.out

@@ -1,0 +1,85 @@
+import pytest
+
+from tensordyno.cli import execute
+from tensordyno.cli.infer import _FLAGS, _MEASURE, MEMBER
+from tensordyno.records.trial import EngineChoice
+from tensordyno.vocabulary import Boundary, Precision
+
+
+@pytest.fixture
+def asked(dyno, monkeypatch):
+    """The spec and the options that a command line makes."""
+    seen = {}
+
+    def start(loaded, output, **options):
+        seen.update(spec=loaded.spec, output=output, **options)
+        return 0
+
+    monkeypatch.setattr(execute, "start", start)
+
+    def ask(text):
+        ended = dyno("infer", *text.split())
+        assert ended.status == 0, ended.err
+        return seen
+
+    return ask
+
+
+def test_defaults_ask_for_all_four_engines(asked):
+    seen = asked("resnet50")
+    spec = seen["spec"]
+    assert [m.name for m in spec.models] == ["resnet50"] and spec.name == "resnet50"
+    assert [e.name for e in spec.engines] == ["torch", "torch-compile", "onnxruntime", "openvino"]
+    assert (spec.precisions, spec.batch_sizes, spec.devices) == ((Precision.FP32,), (1,), ("cpu",))
+    assert spec.measure.max_seconds == 30 and spec.dataset is None and spec.seed == 0
+    assert (seen["output"], seen["as_json"], seen["report"]) == (None, False, True)
+
+
+def test_every_flag_reaches_the_spec(asked, tmp_path):
+    (tmp_path / "w.pt").touch()
+    seen = asked(
+        "resnet18 vgg16 --engine openvino:hint=throughput,torch --precision fp32,bf16 --batch 1:8:x2,32 "
+        "--device cpu --boundary host,device --weights w.pt --data synthetic --threads 3 --allocator keep "
+        "--seed 5 --min-seconds 1 --max-seconds 9 --target 0.02 --baseline torch --latency-bound 0.1 "
+        "--skip-unreadable --set telemetry.interval_s=0.5 -o out --json --no-report"
+    )
+    spec = seen["spec"]
+    assert [m.name for m in spec.models] == ["resnet18", "vgg16"] and spec.name == "resnet18-vgg16"
+    assert spec.engines == (
+        EngineChoice(name="openvino", options={"hint": "throughput"}),
+        EngineChoice(name="torch"),
+    )
+    assert spec.precisions == (Precision.FP32, Precision.BF16) and spec.batch_sizes == (1, 2, 4, 8, 32)
+    assert spec.boundaries == (Boundary.HOST, Boundary.DEVICE) and spec.threads == 3
+    assert (spec.weights, spec.dataset, spec.allocator, spec.seed) == ("w.pt", "synthetic", ("keep",), 5)
+    assert (spec.measure.min_seconds, spec.measure.max_seconds) == (1, 9)
+    assert (spec.measure.target_half_width, spec.baseline, spec.latency_bound_s) == (0.02, "torch", 0.1)
+    assert spec.skip_unreadable and spec.telemetry.interval_s == 0.5
+    assert (str(seen["output"]), seen["as_json"], seen["report"]) == ("out", True, False)
+
+
+def test_no_flag_is_forgotten():
+    """Each option of the command either maps to a key of the spec or is about the run itself."""
+    options = {p.name for p in MEMBER.params if p.name != "models"}
+    assert options == {*_FLAGS, *_MEASURE, "sets", "output", "dry_run", "as_json", "no_report"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ("--precision fp17", "--precision: precisions[0]"),
+        ("--latency-bound=-3", "--latency-bound: latency_bound_s"),
+        ("--max-seconds 0 --min-seconds 1", "--max-seconds: measure.max_seconds"),
+        ("--target 3", "--target: measure.target_half_width"),
+        ("--min-seconds 7 --max-seconds 2", "--min-seconds, --max-seconds: measure: min_seconds 7"),
+    ],
+)
+def test_an_error_names_the_flag(dyno, flags, named):
+    ended = dyno("infer", "resnet18", *flags.split())
+    assert ended.status == 2 and ended.err.startswith(f"dyno: {named}")
+
+
+def test_a_dry_run_prints_the_plan(dyno, tmp_path):
+    ended = dyno("infer", "lenet5_fashion", "--engine", "null", "--batch", "1,2", "--dry-run")
+    assert ended.status == 0 and ended.out.splitlines()[-1] == "2 trials, 0 skipped"
+    assert list(tmp_path.iterdir()) == []

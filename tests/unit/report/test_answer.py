@@ -1,0 +1,67 @@
+"""The answer in words."""
+
+import pytest
+from msgspec.structs import replace
+
+from tensordyno.analysis.baseline import bursts_of, relative
+from tensordyno.report.answer import Words
+from tensordyno.vocabulary import Verdict
+
+
+@pytest.fixture(scope="module")
+def words(run, rows):
+    return Words(run, rows, relative(rows, bursts_of(run), "onnxruntime"), "onnxruntime")
+
+
+def test_the_headline_is_the_answer(words, rows):
+    assert words.headline(rows) == (
+        "resnet50 runs fastest on openvino bf16: 111 images/s at batch 32, "
+        "2.09 times onnxruntime fp32 at batch 32."
+    )
+
+
+def test_each_network_has_its_three_answers_in_the_order_of_the_trials(words, rows):
+    first, second = words.answers(rows)
+    assert (first.name, second.name) == ("resnet50", "lenet5_fashion")
+    assert [b.heading for b in first.bests] == [
+        "Highest throughput",
+        "Lowest latency",
+        "Fastest within 100 ms",
+    ]
+    throughput, latency, bounded = first.bests
+    assert (throughput.value, throughput.unit, throughput.doubt) == ("111", "images/s", "110–112")
+    assert throughput.who == "openvino bf16, batch 32" and throughput.colour == "#009e73"
+    assert throughput.notes == (
+        "2.09× (2.04–2.14) the throughput of onnxruntime fp32 at batch 32",
+        "not told apart from openvino bf16, batch 8",
+    )
+    assert (latency.value, latency.unit) == ("9.48", "ms (median)")
+    assert "judged on the worst of 36 batches: 76.1 ms, not certain with so few samples" in bounded.notes
+
+
+def test_facts_say_what_the_weights_allow(words, rows):
+    first, second = words.answers(rows)
+    assert (
+        first.facts == "18 valid trials, 25.6 M parameters, 4.09 GMACs an image, random weights: speed only"
+    )
+    assert "top-1 90.75 % (89.4–91.9) on fashion" in second.facts
+
+
+def test_a_bound_that_nothing_keeps_is_said_so(run, rows):
+    from dataclasses import replace as changed
+
+    tight = changed(run, header=replace(run.header, latency_bound_s=1e-6))
+    best = Words(tight, rows, {}, "").answers(rows)[0].bests[-1]
+    assert (best.heading, best.who) == ("Fastest within 1.00 µs", "Nothing keeps this bound.")
+
+
+def test_the_baseline_itself_may_win(run, rows):
+    only = [s for s in rows if s.engine_name == "onnxruntime"]
+    best = Words(run, only, {}, "onnxruntime").answers(only)[0].bests[0]
+    assert "this is the baseline" in best.notes
+
+
+def test_nothing_valid_has_no_answer(words, rows):
+    none = [replace(s, verdict=Verdict.UNSTABLE) for s in rows]
+    assert words.answers(none) == ()
+    assert words.headline(none) == "No trial is VALID: there is nothing to rank."

@@ -1,0 +1,27 @@
+"""A report's content."""
+
+from dataclasses import replace as changed
+
+from msgspec.structs import replace
+
+from tensordyno.report.document import document, started
+
+
+def test_title_and_place(made):
+    assert made.title == "resnet50 and lenet5_fashion on AMD EPYC 9V45"
+    assert made.started == "2026-11-21 10:00 UTC" and made.baseline == "onnxruntime"
+
+
+def test_the_command_is_what_a_reader_types(run, rows, made):
+    assert made.command.startswith("dyno infer resnet50 lenet5_fashion --engine torch,")
+    noisy = changed(run, header=replace(run.header, command="dyno --debug infer 'my model' --json"))
+    assert document(noisy, rows, ()).command == "dyno infer 'my model'"
+
+
+def test_warnings_are_those_of_the_analysis(made):
+    slugs = [w.slug for w in made.warnings]
+    assert slugs[:2] == ["failed", "verification-failed"] and "random-weights" in slugs
+
+
+def test_started_is_to_the_minute(run):
+    assert started(run) == "2026-11-21 10:00 UTC"

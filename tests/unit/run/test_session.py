@@ -1,0 +1,184 @@
+"""The session's order of business, with workers that are no processes and a folder that is one."""
+
+import pytest
+from fake_worker import BUILT, READY, FakeWorker, burst, trial
+from msgspec.structs import replace
+
+from tensordyno.errors import StoreError
+from tensordyno.records.machine import MachineFacts, RunHeader
+from tensordyno.records.reading import Overhead
+from tensordyno.records.trial import Plan
+from tensordyno.run import session as session_module
+from tensordyno.run.contender import TrialFailed
+from tensordyno.run.failure import Failure
+from tensordyno.run.progress import Progress
+from tensordyno.run.session import Session
+from tensordyno.run.spawn import WorkerDied
+from tensordyno.spec.schema import Spec, TelemetrySettings
+from tensordyno.store.reader import read_run
+from tensordyno.store.writer import RunWriter
+from tensordyno.vocabulary import Verdict
+
+HEADER = RunHeader(
+    run="r",
+    started="2026-01-01T00:00:00+00:00",
+    clock_start_s=0.0,
+    command="dyno run",
+    version="0",
+    machine=MachineFacts(hostname="h", os="o", kernel="k", cpu="c", cores=1),
+)
+DONE = (READY, BUILT, burst(), burst(done=True))
+OVERHEAD = Overhead(ratio=1.0, low=0.99, high=1.01, rounds=10, interval_s=0.1)
+
+
+class NoWatch:
+    """Telemetry that is on or off."""
+
+    interval_s = 0.1
+
+    def __init__(self, *, active=False):
+        self.active = active
+        self.followed = []
+
+    def follow(self, processes):
+        self.followed.append(dict(processes))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with RunWriter(tmp_path / "run") as writer:
+        yield writer
+
+
+@pytest.fixture
+def run(folder, monkeypatch):
+    """Run trials whose workers give these answers; returns the workers by trial."""
+
+    def start(answers, *, done=(), attempts=None, active=False, overhead=True, unprepared=None, **spec):
+        def folder_for(self, trial):
+            if trial.id in (unprepared or {}):
+                raise unprepared[trial.id]
+            return "prepared"
+
+        trials = tuple(trial(name) for name in answers)
+        workers = {name: FakeWorker(*told) for name, told in answers.items()}
+        monkeypatch.setattr(session_module, "Worker", lambda log, *_: workers[log.stem])
+        monkeypatch.setattr(session_module.PreparedModels, "folder_for", folder_for)
+        plan = Plan(trials=trials)
+        if not folder.folder.records.exists():
+            folder.create(plan, "")
+            folder.append(HEADER)
+        telemetry = TelemetrySettings(overhead=overhead)
+        session = Session(Spec(telemetry=telemetry, **spec), folder, NoWatch(active=active), Progress())
+        try:
+            session.run(plan, frozenset(done), attempts or {})
+        finally:
+            start.workers = workers
+        return workers
+
+    return start
+
+
+def outcomes(folder):
+    return {o.trial.id: o for o in read_run(folder.folder.root).outcomes}
+
+
+def test_a_group_is_built_first_and_measured_in_turns(run, folder):
+    workers = run({"a": DONE, "b": DONE})
+    assert {o.verdict for o in outcomes(folder).values()} == {Verdict.VALID}
+    assert {w.ended for w in workers.values()} == {"finished"}
+    kinds = [type(order).__name__ for order in workers["a"].orders]
+    assert kinds == ["BuildOrder", "BurstOrder", "BurstOrder"]
+    assert len(read_run(folder.folder.root).latencies_s("a")) == 8
+
+
+def test_what_is_done_is_not_run_again(run, folder):
+    workers = run({"a": DONE, "b": DONE}, done={"a"})
+    assert workers["a"].orders == [] and list(outcomes(folder)) == ["b"]
+
+
+def test_without_interleaving_each_trial_ends_before_the_next_begins(run):
+    order = []
+    tell = {n: [lambda n=n, r=r: order.append(n) or r for r in DONE] for n in ("a", "b")}
+    run(tell, interleave=False)
+    assert order == ["a"] * 4 + ["b"] * 4
+
+
+def test_attempts_are_counted_across_sessions(run, folder):
+    run({"a": DONE, "b": DONE}, attempts={"a": 1})
+    assert {name: o.attempt for name, o in outcomes(folder).items()} == {"a": 2, "b": 1}
+
+
+def test_a_network_that_cannot_be_prepared_ends_its_trials_and_no_other(run, folder):
+    missing = TrialFailed(Failure(Verdict.INVALID, "No such file.", "missing-onnx"))
+    run({"a": DONE, "b": DONE}, unprepared={"a": missing})
+    found = outcomes(folder)
+    assert (found["a"].verdict, found["a"].reason) == (Verdict.INVALID, "No such file.")
+    assert found["b"].verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), StoreError("disk-full", "The disk is full.")])
+def test_a_stop_records_what_was_in_progress_and_ends_every_worker(run, folder, stop):
+    over = (READY, BUILT, burst(done=True))
+    with pytest.raises(type(stop)):
+        run({"a": over, "b": (READY, BUILT, burst(), burst(), stop), "c": (READY, BUILT, *[burst()] * 9)})
+    found = outcomes(folder)
+    assert found["a"].verdict is Verdict.VALID
+    assert found["b"].verdict is found["c"].verdict is Verdict.INTERRUPTED
+    assert found["b"].slug == getattr(stop, "slug", "interrupted")
+    assert {run.workers[name].ended for name in ("b", "c")} == {"killed"}
+
+
+def test_an_outcome_that_finds_no_room_belongs_to_what_was_in_progress(run, folder, monkeypatch):
+    def full(writer, trial_id, latencies_s):
+        raise StoreError("disk-full", "The disk is full.")
+
+    monkeypatch.setattr(RunWriter, "save_latencies", full)
+    with pytest.raises(StoreError):
+        run({"a": DONE})
+    assert outcomes(folder)["a"].verdict is Verdict.INTERRUPTED
+    assert run.workers["a"].ended == "killed"
+
+
+def test_the_overhead_is_measured_once_on_the_first_build_that_stands(run, folder, monkeypatch):
+    asked = []
+
+    def measure(contender, watch, reference):
+        asked.append(contender.trial.id)
+        if contender.trial.id == "a":
+            raise TrialFailed(Failure(Verdict.OUT_OF_MEMORY, "Full.", "out-of-memory"))
+        return OVERHEAD
+
+    monkeypatch.setattr(session_module, "measure_overhead", measure)
+    run({"a": DONE, "b": DONE, "c": DONE}, active=True, interleave=False)
+    assert asked == ["a", "b"]
+    assert read_run(folder.folder.root).overhead == OVERHEAD
+    found = outcomes(folder)  # a death while the overhead is measured keeps its own reason
+    assert (found["a"].verdict, found["a"].reason) == (Verdict.OUT_OF_MEMORY, "Full.")
+    assert found["b"].verdict is found["c"].verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(("active", "overhead"), [(False, True), (True, False)])
+def test_no_overhead_without_telemetry_or_when_it_is_not_wanted(run, monkeypatch, active, overhead):
+    monkeypatch.setattr(session_module, "measure_overhead", lambda *a: pytest.fail("measured"))
+    run({"a": DONE}, active=active, overhead=overhead)
+
+
+def test_a_worker_that_dies_while_building_leaves_the_group(run, folder):
+    workers = run({"a": (READY, WorkerDied("Dead.", -11, "words")), "b": DONE})
+    found = outcomes(folder)
+    assert (found["a"].verdict, found["a"].last_words) == (Verdict.CRASHED, "words")
+    assert found["a"].receipt == READY.receipt and found["b"].verdict is Verdict.VALID
+    assert workers["a"].ended == "finished"
+
+
+def test_workers_are_watched_by_process_and_trial(folder, monkeypatch):
+    workers = {"a": FakeWorker(*DONE), "b": FakeWorker(*DONE)}
+    workers["a"].pid, workers["b"].pid = 1, 2
+    monkeypatch.setattr(session_module, "Worker", lambda log, *_: workers[log.stem])
+    monkeypatch.setattr(session_module.PreparedModels, "folder_for", lambda self, trial: "prepared")
+    plan = Plan(trials=(trial("a"), replace(trial("b"), group="other")))
+    folder.create(plan, "")
+    watch = NoWatch()
+    Session(Spec(), folder, watch, Progress()).run(plan, frozenset(), {})
+    assert watch.followed == [{1: "a"}, {2: "b"}]
