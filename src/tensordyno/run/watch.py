@@ -55,6 +55,8 @@ class Watch:
                 reason = f"{count} readings found no room on the disk"
                 with suppress(StoreError):
                     self._writer.append_reading(source, Unavailable(source=source, reason=reason))
+            with suppress(StoreError):
+                self._writer.flush_readings()
             self._writer.append(self._sampler.facts())
 
     def _store(self, source: str, record: Record) -> None:

@@ -23,6 +23,7 @@ from tensordyno.records.trial import Plan
 from tensordyno.records.wire import encode_line
 from tensordyno.store.layout import RunFolder
 
+_READINGS_AT_A_TIME = 4096  # bytes
 _BALLAST_BYTES = 64 * 1024
 
 
@@ -33,6 +34,7 @@ class RunWriter:
         self.folder = RunFolder(root)
         self._records: IO[bytes] | None = None
         self._readings: dict[str, IO[bytes]] = {}
+        self._waiting: dict[str, bytearray] = {}  # lines of telemetry not yet written, by source
         self._ballast = root / ".ballast"
 
     def create(self, plan: Plan, spec_text: str) -> None:
@@ -67,17 +69,29 @@ class RunWriter:
         """One record, on the disk when this returns."""
         if self._records is None:
             raise StoreError("closed-run", f"{self.folder.root} is not open for writing.")
-        self._write_line(self._records, record)
+        _write_lines(self._records, encode_line(record))
         with _explained(self.folder.records):
             os.fsync(self._records.fileno())
 
     def append_reading(self, source: str, record: Record) -> None:
-        """One line of telemetry, flushed to the system."""
+        """One line of telemetry; written some at a time, so that watching costs the workload less.
+
+        A crash loses the last seconds of it, which no number of a finished trial rests on.
+        """
         path = self.folder.reading_file(source)
         with _explained(path):
             if source not in self._readings:
                 self._readings[source] = path.open("ab", buffering=0)
-        self._write_line(self._readings[source], record)
+        line = encode_line(record)
+        waiting = self._waiting.setdefault(source, bytearray())
+        if len(waiting) + len(line) > _READINGS_AT_A_TIME:
+            self._write_readings(source)
+        waiting += line
+
+    def flush_readings(self) -> None:
+        """Hand all telemetry so far to the system."""
+        for source in self._readings:
+            self._write_readings(source)
 
     def save_latencies(self, trial_id: str, latencies_s: NDArray[np.float64]) -> None:
         """The raw latencies of one trial in seconds: whole, or not at all."""
@@ -95,11 +109,14 @@ class RunWriter:
         """Close all files and remove the ballast, unless the run is another session's."""
         if self._records is not None:
             self.give_up_ballast()
+        with suppress(StoreError):  # the disk is full: the trials' own records matter more
+            self.flush_readings()
         for file in (self._records, *self._readings.values()):
             if file:
                 file.close()
         self._records = None
         self._readings.clear()
+        self._waiting.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -117,16 +134,22 @@ class RunWriter:
         for path in (folder.root, folder.samples, folder.readings, folder.logs):
             path.mkdir(parents=True, exist_ok=True)
 
-    def _write_line(self, file: IO[bytes], record: Record) -> None:
-        """A whole line or nothing: what did not fit is cut off again."""
-        size = os.fstat(file.fileno()).st_size
-        try:
-            rest = memoryview(encode_line(record))
-            while rest:
-                rest = rest[file.write(rest) :]
-        except OSError as wrong:
-            os.ftruncate(file.fileno(), size)
-            raise explained(wrong, Path(file.name)) from wrong
+    def _write_readings(self, source: str) -> None:
+        waiting = self._waiting[source]
+        _write_lines(self._readings[source], bytes(waiting))
+        waiting.clear()
+
+
+def _write_lines(file: IO[bytes], lines: bytes) -> None:
+    """Whole lines or nothing: what did not fit is cut off again."""
+    size = os.fstat(file.fileno()).st_size
+    try:
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError as wrong:
+        os.ftruncate(file.fileno(), size)
+        raise explained(wrong, Path(file.name)) from wrong
 
 
 @contextmanager

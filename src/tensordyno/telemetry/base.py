@@ -37,6 +37,7 @@ class Source(ABC):
     """
 
     name: str  # of the source that the channels belong to: the file's name, save for a replay
+    period: int = 1  # read in every n-th sweep; what changes slowly need not cost anything in between
 
     @abstractmethod
     def open(self) -> tuple[Channel, ...]:

@@ -22,6 +22,7 @@ class DiskSource(Source):
     """
 
     name = "disk"
+    period = 5
 
     def __init__(self, proc: Path = PROC, sys: Path = SYS) -> None:
         self._file = KernelFile(proc / "diskstats")

@@ -22,6 +22,7 @@ class InfinibandSource(Source):
     """
 
     name = "infiniband"
+    period = 5
 
     def __init__(self, sys: Path = SYS) -> None:
         self._root = sys / "class/infiniband"

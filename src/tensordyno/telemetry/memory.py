@@ -13,6 +13,7 @@ class MemorySource(Source):
     """Bytes from /proc/meminfo; `used` is MemTotal - MemAvailable, as free(1) of procps-ng 4 has it."""
 
     name = "memory"
+    period = 5
 
     def __init__(self, proc: Path = PROC) -> None:
         self._file = KernelFile(proc / "meminfo")

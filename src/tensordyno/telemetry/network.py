@@ -18,6 +18,7 @@ class NetworkSource(Source):
     """
 
     name = "network"
+    period = 5
 
     def __init__(self, proc: Path = PROC, sys: Path = SYS) -> None:
         self._file = KernelFile(proc / "net/dev")

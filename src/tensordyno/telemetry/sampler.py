@@ -169,8 +169,9 @@ class Sampler:
         self._worst_s = max(self._worst_s, lateness_s)
 
     def _sweep(self) -> None:
-        for entry in list(self._open):
-            if entry.channels:
+        for place, entry in enumerate(list(self._open)):
+            is_due = (self._sweeps - 1 + place) % entry.source.period == 0  # slow ones take turns
+            if entry.channels and is_due:
                 self._read(entry)
 
     def _read(self, entry: _Open) -> None:

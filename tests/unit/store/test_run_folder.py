@@ -97,6 +97,7 @@ def test_readings_come_back_as_series_with_gaps(writer):
     writer.append_reading("nvml", ChannelSet(source="nvml", channels=(power, clock)))
     writer.append_reading("nvml", Reading(t_s=2.0, values=(None, 5.0)))
     writer.append_reading("rapl", Unavailable(source="rapl", reason="no powercap"))
+    writer.flush_readings()
     run = read_run(writer.folder.root)
     series = {s.channel.name: s for s in run.series}
     np.testing.assert_array_equal(series["power"].times_s, [1.0, 2.0])
