@@ -189,14 +189,18 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=12)
     arguments.add_argument("--batch", type=int, default=8)
+    arguments.add_argument("--engines", default="onnxruntime,openvino,torch")
     options = arguments.parse_args()
     pairs = (
         (EngineChoice(name="onnxruntime"), Boundary.HOST),
         (EngineChoice(name="openvino"), Boundary.DEVICE),
         (EngineChoice(name="torch", options={"layout": "channels-last"}), Boundary.DEVICE),
     )
+    asked = options.engines.split(",")
     with tempfile.TemporaryDirectory() as folder:
-        found = [compare(e, options.batch, b, options.rounds, Path(folder)) for e, b in pairs]
+        found = [
+            compare(e, options.batch, b, options.rounds, Path(folder)) for e, b in pairs if e.name in asked
+        ]
     finish({"agreement": found, "goal": "within 2 %"}, options.out)
 
 
