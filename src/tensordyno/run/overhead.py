@@ -7,7 +7,7 @@ from tensordyno.run.contender import Contender
 from tensordyno.run.contention import SpinReference
 from tensordyno.run.watch import Watch
 
-_PAIRS = 10
+_PAIRS = 8
 _ATTEMPTS_PER_PAIR = 3
 
 

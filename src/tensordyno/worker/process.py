@@ -35,4 +35,6 @@ def peak_rss_bytes() -> int:
 
 
 def _environment(prefixes: tuple[str, ...]) -> dict[str, str]:
-    return {k: v for k, v in sorted(os.environ.items()) if k.startswith(prefixes)}
+    """What is set of these variables; where somebody keeps a cache is no condition of a measurement."""
+    found = {k: v for k, v in sorted(os.environ.items()) if k.startswith(prefixes)}
+    return {k: v for k, v in found.items() if not k.endswith("_DIR")}
