@@ -14,6 +14,7 @@ CHECKS: tuple[Check, ...] = (
     trial_checks.fake_clock,
     trial_checks.failed,
     trial_checks.verification_failed,
+    comparison_checks.faster_but_unstable,
     trial_checks.unstable,
     trial_checks.random_weights,
     trial_checks.unreadable_images,

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from tensordyno.analysis.alike import by_question
+from tensordyno.analysis.alike import by_question, question
 from tensordyno.analysis.baseline import references
+from tensordyno.analysis.best import best
 from tensordyno.analysis.caution import Warning, about, measured
 from tensordyno.analysis.scores import Score
 from tensordyno.store.reader import Run
+from tensordyno.vocabulary import Verdict
 
 
 def mixed_boundaries(run: Run, scores: Sequence[Score]) -> list[Warning]:
@@ -20,16 +22,36 @@ def mixed_boundaries(run: Run, scores: Sequence[Score]) -> list[Warning]:
     return about("mixed-boundaries", sentence, mixed)
 
 
+def faster_but_unstable(run: Run, scores: Sequence[Score]) -> list[Warning]:
+    """The best VALID trial is named, and one that did not settle was faster even at its slowest bound."""
+    found: list[Warning] = []
+    for answer in best(scores):
+        winner = answer.throughput
+        rivals = [
+            s
+            for s in measured(scores)
+            if s.verdict is Verdict.UNSTABLE
+            and question(s) == answer.question
+            and s.images_per_s is not None
+            and s.images_per_s.is_bounded
+            and s.images_per_s.low > winner.value.value
+        ]
+        sentence = (
+            f"{answer.question.model}: the best VALID trial is {winner.score.trial}; faster ones did not "
+            "settle in the time allowed and are not ranked. Measure longer before choosing."
+        )
+        found += about("faster-but-unstable", sentence, rivals)
+    return found
+
+
 def threads_differ(run: Run, scores: Sequence[Score]) -> list[Warning]:
     """Trials that answer one question ran with different numbers of threads."""
     found: list[Warning] = []
-    for question, members in by_question(measured(scores)):
+    for asked, members in by_question(measured(scores)):
         threads = sorted({s.threads for s in members if s.threads is not None})
         if len(threads) > 1:
             counts = ", ".join(map(str, threads))
-            sentence = (
-                f"Trials of {question.model} on {question.device} ran with {counts} threads: not alike."
-            )
+            sentence = f"Trials of {asked.model} on {asked.device} ran with {counts} threads: not alike."
             found += about("threads-differ", sentence, members)
     return found
 

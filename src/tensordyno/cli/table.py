@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tensordyno.analysis.best import Answer, Choice, best
+from tensordyno.analysis.comparison_checks import faster_but_unstable
 from tensordyno.analysis.scores import Interval, Score
 from tensordyno.cli.display import verdict_style
 from tensordyno.datasets.base import DATASETS
@@ -46,6 +47,8 @@ def print_results(run: Run, rows: tuple[Score, ...], page: Path | None) -> None:
         out.print(line, style="dim")
     if any(row.weights == "random" for row in rows):
         out.print("Random weights: speed only. top-1 is shown where a network was trained.", style="dim")
+    for warning in faster_but_unstable(run, rows):
+        out.print(f"{warning.sentence} [{warning.slug}]", style="yellow")
     answers = best(rows, run.header.latency_bound_s)
     if answers:
         out.print(_answers(answers))

@@ -18,7 +18,15 @@ from tensordyno.report.trial_table import TrialTable, tally, trial_table
 from tensordyno.store.reader import Run
 
 GRAVE = frozenset(
-    {"unfinished", "fake-clock", "failed", "verification-failed", "unstable", "mixed-boundaries"}
+    {
+        "unfinished",
+        "fake-clock",
+        "failed",
+        "verification-failed",
+        "faster-but-unstable",
+        "unstable",
+        "mixed-boundaries",
+    }
 )
 
 

@@ -38,7 +38,7 @@ def test_a_clean_run_has_no_warnings(tmp_path):
 
 
 def test_every_check_is_listed_once():
-    assert len(set(CHECKS)) == len(CHECKS) == 22
+    assert len(set(CHECKS)) == len(CHECKS) == 23
 
 
 TRIALS = {
@@ -175,3 +175,16 @@ def test_the_gravest_comes_first(tmp_path):
         tmp_path, [TRIALS["too-few-samples"], changed(TRIALS["unstable"], trial=trial("u"))], footer=None
     )
     assert list(warned) == ["unfinished", "unstable", "too-few-samples"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "verdict", "warned"), [(320, "unstable", True), (80, "unstable", False), (320, "valid", False)]
+)
+def test_a_faster_trial_that_did_not_settle_is_not_passed_over_in_silence(tmp_path, rate, verdict, warned):
+    settled = outcome(trial("settled", engine="torch"), measured=bursts(160))
+    other = outcome(trial("other"), verdict=Verdict(verdict), measured=bursts(rate))
+    concerned = found(tmp_path, [settled, other])
+    assert ("faster-but-unstable" in concerned) is warned
+    if warned:
+        assert concerned["faster-but-unstable"].trials == ("other",)
+        assert "settled" in concerned["faster-but-unstable"].sentence
