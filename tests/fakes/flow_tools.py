@@ -118,6 +118,11 @@ def workers_of(pid):
         return []
 
 
+def workers_here():
+    """The workers of the test's own process."""
+    return workers_of(psutil.Process().pid)
+
+
 def is_gone(pid):
     """Whether a process has ended; a zombie waits only for its parent."""
     try:
