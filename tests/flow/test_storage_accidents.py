@@ -20,7 +20,6 @@ from flow_tools import (
 from tensordyno.store.reader import read_run
 from tensordyno.store.writer import RunWriter
 
-
 # -- disks and permissions -----------------------------------------------------------------------------
 
 MANY = [null(cost_s=0.001 * n) for n in (3, 2, 1)]
