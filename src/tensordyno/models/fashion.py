@@ -5,8 +5,9 @@ LeNet-5 (LeCun et al. 1998) with ReLU and max pooling; a ResNet-8 and a VGG-6 wi
 
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
+
+from tensordyno.models.layers import MeanHead, Residual, conv3
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "lenet5_fashion": {
@@ -33,42 +34,6 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU())
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut. The short names are the keys of the trained weights."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.a = _conv(inputs, outputs, stride)
-        self.b = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.n = nn.BatchNorm2d(outputs)
-        self.d = (
-            nn.Identity()
-            if inputs == outputs and stride == 1
-            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (n, inputs, h, w) to (n, outputs, h/stride, w/stride)."""
-        return F.relu(self.n(self.b(self.a(x))) + self.d(x))
-
-
-class Head(nn.Module):
-    """Mean over the image and one fully connected layer."""
-
-    def __init__(self, inputs: int, classes: int) -> None:
-        super().__init__()
-        self.f = nn.Linear(inputs, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Features (n, inputs, h, w) to logits (n, classes)."""
-        return self.f(F.adaptive_avg_pool2d(x, 1).flatten(1))
-
-
 def _lenet5(classes: int) -> nn.Sequential:
     return nn.Sequential(
         *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
@@ -79,14 +44,14 @@ def _lenet5(classes: int) -> nn.Sequential:
 
 def _resnet8(classes: int) -> nn.Sequential:
     blocks = (Residual(16, 16, 1), Residual(16, 32, 2), Residual(32, 64, 2))
-    return nn.Sequential(_conv(1, 16), *blocks, Head(64, classes))
+    return nn.Sequential(conv3(1, 16), *blocks, MeanHead(64, classes))
 
 
 def _vgg6(classes: int) -> nn.Sequential:
     return nn.Sequential(
-        *(_conv(1, 16), _conv(16, 16), nn.MaxPool2d(2)),
-        *(_conv(16, 32), _conv(32, 32), nn.MaxPool2d(2)),
-        *(_conv(32, 64), Head(64, classes)),
+        *(conv3(1, 16), conv3(16, 16), nn.MaxPool2d(2)),
+        *(conv3(16, 32), conv3(32, 32), nn.MaxPool2d(2)),
+        *(conv3(32, 64), MeanHead(64, classes)),
     )
 
 

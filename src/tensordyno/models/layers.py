@@ -41,6 +41,72 @@ class Concat(nn.Module):
         return torch.cat([branch(x) for branch in self.children()], dim=1)
 
 
+def conv3(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """A 3x3 convolution, batch normalisation, ReLU; state-dict keys `0.*` and `1.*`."""
+    conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a shortcut, for small images.
+
+    The short names are the keys of the trained Fashion-MNIST weights in the package.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.a = conv3(inputs, outputs, stride)
+        self.b = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.n = nn.BatchNorm2d(outputs)
+        self.d = (
+            nn.Identity()
+            if inputs == outputs and stride == 1
+            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (n, inputs, h, w) to (n, outputs, h/stride, w/stride)."""
+        return F.relu(self.n(self.b(self.a(x))) + self.d(x))
+
+
+class MeanHead(nn.Module):
+    """Mean over the image and one fully connected layer."""
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        self.f = nn.Linear(inputs, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (n, inputs, h, w) to logits (n, classes)."""
+        return self.f(F.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+def conv_relu6(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution, batch normalisation, ReLU6: MobileNet's building block."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU6())
+
+
+class InvertedResidual(nn.Module):
+    """1x1 up, depthwise 3x3, linear 1x1 down; added to its input where the shapes allow.
+
+    Sandler et al. 2018, arXiv 1801.04381, section 3.3; state-dict keys as torchvision's.
+    """
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        up = [conv_relu6(inputs, wide, 1)] if expansion > 1 else []
+        depthwise = conv_relu6(wide, wide, 3, stride, groups=wide)
+        down = (nn.Conv2d(wide, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+        self.conv = nn.Sequential(*up, depthwise, *down)
+        self.adds = inputs == outputs and stride == 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (n, inputs, h, w) to (n, outputs, h/stride, w/stride)."""
+        return x + self.conv(x) if self.adds else self.conv(x)
+
+
 class LocalResponseNorm(nn.Module):
     """Normalisation across neighbouring channels (Krizhevsky et al. 2012, section 3.3).
 

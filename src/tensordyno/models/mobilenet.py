@@ -4,6 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tensordyno.models.layers import InvertedResidual, conv_relu6
+
 NETWORKS: dict[str, dict[str, Any]] = {"mobilenet_v2": {"preprocessing": {"resize": 256}}}
 
 # expansion, output channels, repeats, stride of the first: Table 2 of the paper
@@ -18,40 +20,18 @@ _STAGES = (
 )
 
 
-def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU6())
-
-
-class InvertedResidual(nn.Module):
-    """1x1 up, depthwise 3x3, linear 1x1 down; added to its input where the shapes allow."""
-
-    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
-        super().__init__()
-        wide = inputs * expansion
-        up = [_conv(inputs, wide, 1)] if expansion > 1 else []
-        depthwise = _conv(wide, wide, 3, stride, groups=wide)
-        down = (nn.Conv2d(wide, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
-        self.conv = nn.Sequential(*up, depthwise, *down)
-        self.adds = inputs == outputs and stride == 1
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (n, inputs, h, w) to (n, outputs, h/stride, w/stride)."""
-        return x + self.conv(x) if self.adds else self.conv(x)
-
-
 class MobileNetV2(nn.Module):
     """Stem, 17 inverted residuals, 1x1 to 1280 channels, mean over the image, one linear layer."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.features = nn.Sequential(_conv(3, 32, 3, 2))
+        self.features = nn.Sequential(conv_relu6(3, 32, 3, 2))
         inputs = 32
         for expansion, outputs, repeats, stride in _STAGES:
             for position in range(repeats):
                 self.features.append(InvertedResidual(inputs, outputs, expansion, 1 if position else stride))
                 inputs = outputs
-        self.features.append(_conv(inputs, 1280, 1))
+        self.features.append(conv_relu6(inputs, 1280, 1))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, classes))
 

@@ -19,6 +19,8 @@ ASKED_FOR = {
         "resnet50_v2",
     ),
     *("mobilenet_v2", "lenet5_fashion", "resnet8_fashion", "vgg6_fashion"),
+    *("alexnet_cifar", "googlenet_cifar", "mobilenet_v2_cifar", "vgg16_cifar"),
+    *("resnet20_cifar", "resnet56_cifar", "resnet110_cifar"),
 }
 
 

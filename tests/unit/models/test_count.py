@@ -32,6 +32,9 @@ PUBLISHED = {
     "lenet5_fashion": (61_706, 0.000417, 6, "by hand: 156+2416+48120+10164+850; MACs below"),
 }
 
+# He et al. 2015 (arXiv 1512.03385), Table 6, in millions, for shortcuts without weights; ours project
+IN_THE_PAPER = {"resnet20_cifar": 0.27, "resnet56_cifar": 0.85, "resnet110_cifar": 1.7}
+
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_cost_is_the_published_one(name):
@@ -40,6 +43,15 @@ def test_cost_is_the_published_one(name):
         cost = count(build_definition(name, cards()[name].classes), cards()[name].input_shape)
     assert cost.parameters == parameters, source
     assert cost.macs / 1e9 == pytest.approx(gmac, abs=0.51 * 10**-digits), source
+
+
+@pytest.mark.parametrize("name", IN_THE_PAPER)
+def test_small_resnets_have_the_papers_parameters_and_two_projections(name):
+    module = build_definition(name, 10)
+    projections = sum(p.numel() for n, p in module.named_parameters() if ".d." in n)
+    assert projections == 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
+    own = sum(p.numel() for p in module.parameters()) - projections
+    assert own / 1e6 == pytest.approx(IN_THE_PAPER[name], rel=0.02)
 
 
 def test_macs_of_lenet_by_hand():
