@@ -19,7 +19,7 @@ from record import finish, parser
 from tensordyno.analysis.ratio import throughput_ratio
 from tensordyno.records.burst import Burst
 from tensordyno.records.trial import EngineChoice, Measurement, Trial
-from tensordyno.run.contender import Contender
+from tensordyno.run.contender import Contender, Materials
 from tensordyno.run.contention import SpinReference
 from tensordyno.run.prepared_models import PreparedModels
 from tensordyno.run.spawn import Worker
@@ -131,7 +131,7 @@ def compare(
     ours = trial(engine, batch, boundary)
     folder = PreparedModels(logs, 600).folder_for(ours)
     contender = Contender(ours, Worker(logs / "worker.log", None, THREADS, "default"), 600, 120)
-    contender.build(folder)
+    contender.build(Materials(folder))
     child = None
     theirs: Stopwatch
     if engine.name == "openvino":

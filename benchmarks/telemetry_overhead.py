@@ -6,7 +6,7 @@ from pathlib import Path
 from record import finish, parser
 
 from tensordyno.records.trial import EngineChoice, Measurement, Plan, Trial
-from tensordyno.run.contender import Contender
+from tensordyno.run.contender import Contender, Materials
 from tensordyno.run.contention import SpinReference
 from tensordyno.run.overhead import measure_overhead
 from tensordyno.run.prepared_models import PreparedModels
@@ -36,7 +36,7 @@ def main() -> None:
         contender = Contender(
             trial, Worker(writer.folder.log_file("overhead"), None, None, "default"), 600, 120
         )
-        contender.build(prepared)
+        contender.build(Materials(prepared))
         with Watch(TelemetrySettings(), writer) as watch:
             watch.follow({contender.worker.pid: "overhead"})
             overhead = measure_overhead(contender, watch, SpinReference(), pairs=options.pairs)

@@ -67,7 +67,7 @@ class Catalogue:
         raise UnknownName(self.kind, name, self.names())
 
     def _files(self) -> dict[str, Path]:
-        folder = Path(__file__).parent / self.folder
+        folder = Path(__file__).parent.joinpath(*self.folder.split("."))
         members = (f for f in folder.glob("*.py") if f.stem not in self._besides)
         return {_literal(f, "NAME") or f.stem.replace("_", "-"): f for f in members}
 

@@ -57,7 +57,8 @@ class UnknownName(UsageError):
         names = sorted(known)
         near = get_close_matches(name, names, n=2, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names)}."
-        super().__init__(f"unknown-{kind}", f"There is no {kind} called '{name}'.", f"{hint} {extra}".strip())
+        slug = f"unknown-{kind.replace(' ', '-')}"
+        super().__init__(slug, f"There is no {kind} called '{name}'.", f"{hint} {extra}".strip())
 
 
 class DataError(DynoError):

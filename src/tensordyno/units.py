@@ -51,6 +51,17 @@ def with_interval(value: float, low: float, high: float) -> str:
     return f"{significant(value)} ±{significant(100 * (high - low) / 2 / abs(value), 2)} %"
 
 
+def points_text(value: float, low: float, high: float) -> str:
+    """A difference of two fractions in percentage points: '-0.05 points (-0.31 to +0.21)'."""
+    inside = f" ({_points(low)} to {_points(high)})" if math.isfinite(low + high) else ""
+    return f"{_points(value)} points{inside}"
+
+
+def _points(fraction: float) -> str:
+    text = f"{100 * fraction:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text
+
+
 def ratio_text(ratio: float, low: float, high: float) -> str:
     """A speed ratio with its interval: '1.64x (1.62-1.67)'."""
     return f"{ratio:.2f}x ({low:.2f}-{high:.2f})"

@@ -18,6 +18,7 @@ class Task(StrEnum):
     """What a trial does with the network."""
 
     INFERENCE = "inference"
+    ACCURACY = "accuracy"  # right answers only, no stopwatch
     TRAINING = "training"
 
 
@@ -56,7 +57,7 @@ class Verdict(StrEnum):
 
     @property
     def is_measured(self) -> bool:
-        """Whether a throughput exists that a reader may look at."""
+        """Whether the trial ended with numbers that a reader may look at."""
         return self in (Verdict.VALID, Verdict.UNSTABLE)
 
     @property

@@ -104,3 +104,56 @@ def test_the_calibration_split_opens_too(name):
 
 def test_nothing_asked_for_is_nothing_given(name):
     assert list(open_dataset(DataRequest(name=name)).batches(4, WANTED, 0)) == []
+
+
+def fingerprints(name, limit=None, **request):
+    return list(open_dataset(DataRequest(name=name, **request)).fingerprints(limit))
+
+
+def test_fingerprints_tell_images_apart_and_do_not_depend_on_batches(name):
+    _, _, images, _ = read(name, 20, 20)
+    found = fingerprints(name, 20)
+    assert len(found) == len(set(found)) == len({image.tobytes() for image in images}) == 20
+    assert found[:7] == fingerprints(name, 7)
+    assert all(len(print_) == 16 and int(print_, 16) >= 0 for print_ in found)
+
+
+def test_a_shuffled_order_is_fixed_by_its_seed_and_moves_labels_and_fingerprints_along(name):
+    _, _, stored, labels = read(name, 20, 20)
+    _, _, shuffled, moved = read(name, 20, 20, shuffle=5)
+    np.testing.assert_array_equal(shuffled, read(name, 3, 20, shuffle=5)[2])
+    np.testing.assert_array_equal(shuffled[:4], read(name, 4, 4, shuffle=5)[2])
+    assert not np.array_equal(shuffled, stored) and not np.array_equal(
+        shuffled, read(name, 20, 20, shuffle=6)[2]
+    )
+    places = {mark: place for place, mark in enumerate(fingerprints(name, 20))}
+    for position, mark in enumerate(fingerprints(name, 20, shuffle=5)):
+        if mark in places:  # synthetic: other numbers altogether; fashion: mostly images beyond the first
+            np.testing.assert_array_equal(shuffled[position], stored[places[mark]])
+            assert labels[0] is None or moved[position] == labels[places[mark]]
+
+
+def test_the_hash_sees_order_and_part(name):
+    requests = [{}, {"shuffle": 1}, {"shuffle": 2}, {"split": "calibration", "hold_out": True}]
+    hashes = [open_dataset(DataRequest(name=name, **request)).content_hash(4) for request in requests]
+    assert len(set(hashes)) == 4
+
+
+def test_what_is_held_out_is_never_tested(name):
+    test = fingerprints(name, 3000, hold_out=True)
+    calibration = fingerprints(name, 3000, hold_out=True, split="calibration", shuffle=3)
+    assert test and calibration and not set(test) & set(calibration)
+    whole = fingerprints(name, 3000)
+    if name in ("synthetic", "fashion"):  # they have both splits
+        assert test == whole
+    else:
+        assert sorted(test + calibration) == sorted(whole) and len(calibration) == 4
+
+
+def test_it_knows_how_many_images_there_are(name):
+    for request in ({}, {"hold_out": True}, {"hold_out": True, "split": "calibration"}):
+        dataset = open_dataset(DataRequest(name=name, **request))
+        if dataset.count is not None:
+            batches = dataset.batches(500, WANTED, 10**6)
+            assert sum(len(batch.images) for batch in batches) == dataset.count > 0
+    assert (dataset.count is None) == (name == "synthetic")

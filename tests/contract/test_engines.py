@@ -4,20 +4,24 @@ import os
 import shutil
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pytest
 
+from tensordyno.analysis.verification import wrong_arithmetic
 from tensordyno.clock import RealClock
 from tensordyno.engines.base import ENGINES, Engine, EngineSetup, Step, engine_class
 from tensordyno.errors import Unsupported
 from tensordyno.models.base import PreparedModel
+from tensordyno.quantize.base import QuantizedModel
 from tensordyno.vocabulary import Boundary, Precision
 
 tiny_network = pytest.importorskip("tiny_network", reason="needs PyTorch")
 
 THREADS = 2
 BATCHES = (1, 3)
-LOWEST_SQNR_DB = {Precision.FP32: 80.0, Precision.BF16: 25.0}
+LAYERS = 3  # with weights
+LOWEST_SQNR_DB = {Precision.FP32: 80.0, Precision.BF16: 25.0, Precision.INT8: 20.0}
 
 # engine, options; the second way of an engine is one that changes its steps
 WAYS = [(name, {}) for name in ENGINES.names()] + [
@@ -46,6 +50,13 @@ def way_id(way) -> str:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> PreparedModel:
     return tiny_network.prepared_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def quantized(model, tmp_path_factory) -> QuantizedModel:
+    qdq_network = pytest.importorskip("qdq_network", reason="needs ONNX Runtime")
+    with np.load(model.reference) as reference:
+        return qdq_network.quantized(model, tmp_path_factory.mktemp("qdq"), reference["images"])
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +92,10 @@ def way(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=[(Precision.FP32, 1), (Precision.FP32, 3), (Precision.BF16, 3)])
+BUILDS = [(Precision.FP32, 1), (Precision.FP32, 3), (Precision.BF16, 3), (Precision.INT8, 3)]
+
+
+@pytest.fixture(scope="module", params=BUILDS, ids=lambda build: f"{build[0]}-{build[1]}")
 def build(request, way, model, cache):
     name, options = way
     precision, batch_size = request.param
@@ -95,10 +109,16 @@ def build(request, way, model, cache):
         pytest.skip(str(reason))
     with np.load(model.reference) as reference:
         images, expected = reference["images"][:batch_size], reference["logits"][:batch_size]
-    engine.load(model)
+    engine.load(model if precision is not Precision.INT8 else as_qdq(request, engine, model))
     engine.compile(images)
     yield Build(engine, precision, batch_size, images, expected)
     engine.close()
+
+
+def as_qdq(request, engine, model) -> PreparedModel:
+    """What the worker hands to an engine for INT8."""
+    files = request.getfixturevalue("quantized")
+    return msgspec.structs.replace(model, onnx=files.onnx(engine.activations))
 
 
 def sqnr_db(answer, expected) -> float:
@@ -197,6 +217,32 @@ def test_batches_in_flight_give_the_same_answer(build, boundary):
         return
     drive(step, 2 * step.depth)
     np.testing.assert_array_equal(step.output(), alone)
+
+
+def test_an_int8_build_proves_its_layers_or_cannot_count(build):
+    layers = build.engine.arithmetic()
+    assert all(isinstance(count, int) and count >= 0 for count in layers.values())
+    assert sum(layers.values()) in (0, LAYERS)
+    if build.precision is Precision.INT8:
+        assert wrong_arithmetic(layers, LAYERS) == ""
+    else:
+        assert not layers.get("int8")
+
+
+@pytest.mark.parametrize("name", [n for n in ENGINES.names() if n != "null"])  # which cannot count
+def test_the_float32_file_in_place_of_the_q_dq_file_is_not_called_int8(name, model, cache):
+    member = engine_class(name)
+    if member.refusal("cpu", Precision.INT8):
+        pytest.skip(member.refusal("cpu", Precision.INT8))
+    for package in member.packages:
+        pytest.importorskip(package)
+    engine = make(name, {}, Precision.INT8, 1, cache)
+    engine.receipt()
+    engine.load(model)
+    with np.load(model.reference) as reference:
+        engine.compile(reference["images"][:1])
+    assert "of 3 INT8 layers run in INT8" in wrong_arithmetic(engine.arithmetic(), LAYERS)
+    engine.close()
 
 
 def test_choices_are_texts(build):

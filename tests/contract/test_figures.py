@@ -4,6 +4,7 @@ import json
 from importlib.resources import files
 
 import pytest
+from made_int8_run import STUDIED, make_accuracy_run, make_int8_run
 from made_run import Story, make_run
 
 from tensordyno.analysis.scores import scores
@@ -18,7 +19,7 @@ MOST_ROWS = 4000
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Everything, almost nothing, nothing valid, and more than fits on a page."""
+    """Everything, almost nothing, nothing valid, more than fits on a page, INT8, and no stopwatch."""
     every = Story().models
     broken = {f"resnet50.torch.fp32.b{b}": next(iter(Story().endings.values())) for b in (1, 8, 32)}
     stories = {
@@ -35,7 +36,19 @@ def runs(tmp_path_factory):
     found = {
         name: read_run(make_run(folder / name.replace(" ", "_"), story)) for name, story in stories.items()
     }
+    found["int8"] = read_run(make_int8_run(folder / "int8"))
+    found["accuracy"] = read_run(make_accuracy_run(folder / "accuracy"))
+    found["study"] = read_run(make_accuracy_run(folder / "study", STUDIED, engines=("onnxruntime",)))
     return {name: (run, scores(run)) for name, run in found.items()}
+
+
+def drawn(name, runs):
+    """A figure with the data of the first run that has all it shows."""
+    for case in ("full", "int8", "study"):
+        found = figure(name).data(*runs[case])
+        if not isinstance(found, Empty):
+            return found
+    raise AssertionError(f"no run shows {name}")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +56,9 @@ def schema():
     return json.loads((files("altair") / "vegalite/v6/schema/vega-lite-schema.json").read_text())
 
 
-@pytest.fixture(params=["full", "one", "two bursts", "unstable", "skipped", "many"])
+@pytest.fixture(
+    params=["full", "one", "two bursts", "unstable", "skipped", "many", "int8", "accuracy", "study"]
+)
 def case(request, runs):
     return runs[request.param]
 
@@ -74,7 +89,7 @@ def test_data_are_json_bounded_told_in_words_or_absent_with_a_reason(name, case)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_specification_obeys_the_schema_and_carries_no_theme(name, runs, schema):
     jsonschema = pytest.importorskip("jsonschema")
-    for run, rows in (runs["full"], runs["many"]):
+    for run, rows in (runs[case] for case in ("full", "many", "int8", "study")):
         found = figure(name).data(run, rows)
         if isinstance(found, Empty):
             continue
@@ -86,11 +101,10 @@ def test_the_specification_obeys_the_schema_and_carries_no_theme(name, runs, sch
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_field_that_is_drawn_exists(name, runs):
-    found = figure(name).data(*runs["full"])
+    found = drawn(name, runs)
     spec = figure(name).chart(found)
     fields = {key for row in found.rows for key in row} | {"reference"}
-    drawn = set(re_fields(spec["concat"]))
-    assert drawn <= fields
+    assert set(re_fields(spec["concat"])) <= fields
 
 
 def re_fields(node):
@@ -106,7 +120,7 @@ def re_fields(node):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_engines_have_their_own_colours_in_every_figure(name, runs):
-    found = figure(name).data(*runs["full"])
+    found = drawn(name, runs)
     text = json.dumps(figure(name).chart(found))
     if any("engine_name" in row for row in found.rows):
         for engine in {row["engine_name"] for row in found.rows if "engine_name" in row}:
@@ -115,6 +129,13 @@ def test_engines_have_their_own_colours_in_every_figure(name, runs):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_run_gives_the_same_specification(name, runs):
-    run, rows = runs["full"]
-    one, two = (figure(name).chart(figure(name).data(run, rows)) for _ in range(2))
+    one, two = (figure(name).chart(drawn(name, runs)) for _ in range(2))
     assert one == two
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_nobody_asked_for_is_left_out_without_a_word(name, runs):
+    """A plain run of one untrained network in FP32 shows nothing of INT8, not even a reason."""
+    found = figure(name).data(*runs["one"])
+    about_int8 = name in ("int8-speedup", "accuracy-speed", "calibration-study", "layer-sensitivity")
+    assert about_int8 == (isinstance(found, Empty) and not found.expected)

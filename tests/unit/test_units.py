@@ -45,3 +45,16 @@ def test_scaling_keeps_three_digits_of_the_value(value):
     number, unit = text.split(" ")
     factor = {"Gs": 1e9, "Ms": 1e6, "ks": 1e3, "s": 1, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}[unit]
     assert float(number.replace(",", "")) * factor == pytest.approx(value, rel=6e-3)
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [
+        ((-0.0005, -0.0031, 0.0021), "-0.05 points (-0.31 to +0.21)"),
+        ((0.0, -0.001, 0.001), "0.00 points (-0.10 to +0.10)"),
+        ((-1e-6, -1e-6, 1e-6), "0.00 points (0.00 to 0.00)"),
+        ((0.01, math.nan, math.nan), "+1.00 points"),
+    ],
+)
+def test_a_difference_of_accuracies_in_points(difference, text):
+    assert units.points_text(*difference) == text

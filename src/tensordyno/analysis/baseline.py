@@ -36,7 +36,7 @@ def relative(scores: Sequence[Score], bursts: Bursts, baseline: str) -> dict[str
     found: dict[str, Relative] = {}
     for score in scores:
         reference = references.get(_place(score))
-        if not score.verdict.is_measured or reference is None or reference.trial == score.trial:
+        if not score.is_timed or reference is None or reference.trial == score.trial:
             continue
         ratio = throughput_ratio(bursts.get(score.trial, ()), bursts.get(reference.trial, ()))
         if ratio:
@@ -67,7 +67,7 @@ def _references(scores: Iterable[Score], baseline: str) -> dict[tuple[Question, 
     found: dict[tuple[Question, int], Score] = {}
     for score in sorted(scores, key=lambda s: _rank(s, baseline)):
         named = baseline in (score.engine, score.engine_name)
-        if named and score.precision == Precision.FP32 and score.verdict is Verdict.VALID:
+        if named and score.precision == Precision.FP32 and score.verdict is Verdict.VALID and score.is_timed:
             found.setdefault(_place(score), score)
     return found
 

@@ -2,10 +2,16 @@
 
 Only VALID trials are ranked, and only against trials that answer the same question. A winner is named
 together with those whose intervals overlap its own: nobody may call it faster than these.
+
+A number format that certainly costs more than one point of top-1 (`accuracy.loses_accuracy`) is not
+recommended, however fast: such trials are set aside, and the check `int8-drop` names them. Where nothing
+else is left they are ranked after all. What a recommended format costs stands in its score
+(`top1_difference`), to be shown beside the speed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
+from tensordyno.analysis.accuracy import loses_accuracy
 from tensordyno.analysis.alike import Question, by_question
 from tensordyno.analysis.scores import Score
 from tensordyno.records.base import Record
@@ -35,10 +41,11 @@ class Answer(Record, frozen=True, kw_only=True):
     """The best of all trials that answer one question."""
 
     question: Question
-    candidates: int  # VALID trials
+    candidates: int  # VALID trials that were ranked
     throughput: Choice
     latency: Choice | None  # smallest p50 over all batch sizes
     under_bound: BoundedChoice | None = None
+    set_aside: tuple[str, ...] = ()  # VALID trials not recommended: they lose right answers
 
 
 def best(scores: Iterable[Score], latency_bound_s: float | None = None) -> tuple[Answer, ...]:
@@ -52,10 +59,10 @@ def pareto(
 ) -> tuple[Score, ...]:
     """The VALID trials of one question that no other beats on both throughput and latency.
 
-    From the smallest latency up; among equals on both counts, the first. Raises ValueError when the
-    scores answer different questions.
+    From the smallest latency up; among equals on both counts, the first. Those that lose right answers
+    are set aside here too. Raises ValueError when the scores answer different questions.
     """
-    ranked = [s for s in _ranked(scores) if latency(s) is not None]
+    ranked = _recommendable([s for s in _ranked(scores) if latency(s) is not None])
     if len(by_question(ranked)) > 1:
         raise ValueError("a Pareto front compares trials that answer the same question")
     front: list[Score] = []
@@ -81,7 +88,14 @@ def _ranked(scores: Iterable[Score]) -> list[Score]:
     return [s for s in scores if s.verdict is Verdict.VALID and s.images_per_s is not None]
 
 
-def _answer(key: Question, members: Sequence[Score], bound_s: float | None) -> Answer:
+def _recommendable(valid: Sequence[Score]) -> Sequence[Score]:
+    """Those that still classify; all of them when none does."""
+    return [s for s in valid if not loses_accuracy(s)] or valid
+
+
+def _answer(key: Question, valid: Sequence[Score], bound_s: float | None) -> Answer:
+    members = _recommendable(valid)
+    ranked = {s.trial for s in members}
     timed = [s for s in members if s.latency_p50_s is not None]
     return Answer(
         question=key,
@@ -89,6 +103,7 @@ def _answer(key: Question, members: Sequence[Score], bound_s: float | None) -> A
         throughput=_choose(members, lambda s: s.images_per_s, 1),
         latency=_choose(timed, lambda s: s.latency_p50_s, -1) if timed else None,
         under_bound=_under_bound(members, bound_s) if bound_s else None,
+        set_aside=tuple(s.trial for s in valid if s.trial not in ranked),
     )
 
 

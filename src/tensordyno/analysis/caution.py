@@ -26,4 +26,4 @@ def about(slug: str, sentence: str, concerned: Iterable[Score]) -> list[Warning]
 
 def measured(scores: Iterable[Score]) -> list[Score]:
     """Trials with a throughput that a reader may look at."""
-    return [score for score in scores if score.verdict.is_measured]
+    return [score for score in scores if score.is_timed]

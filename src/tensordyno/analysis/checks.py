@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tensordyno.analysis import comparison_checks, run_checks, trial_checks
+from tensordyno.analysis import accuracy_checks, comparison_checks, run_checks, trial_checks
 from tensordyno.analysis.caution import Check, Warning
 from tensordyno.analysis.scores import Score
 from tensordyno.store.reader import Run
@@ -14,8 +14,15 @@ CHECKS: tuple[Check, ...] = (
     trial_checks.fake_clock,
     trial_checks.failed,
     trial_checks.verification_failed,
+    accuracy_checks.int8_drop,
+    accuracy_checks.accuracy_drop,
     comparison_checks.faster_but_unstable,
     trial_checks.unstable,
+    accuracy_checks.int8_unproved,
+    accuracy_checks.calibrated_on_noise,
+    accuracy_checks.few_calibration_images,
+    accuracy_checks.calibration_warned,
+    accuracy_checks.int8_partly,
     trial_checks.random_weights,
     trial_checks.unreadable_images,
     comparison_checks.mixed_boundaries,
@@ -29,6 +36,7 @@ CHECKS: tuple[Check, ...] = (
     run_checks.virtual_machine,
     run_checks.telemetry_late,
     run_checks.telemetry_overhead,
+    accuracy_checks.kept_fp32,
     trial_checks.energy_unknown,
     trial_checks.too_few_samples,
     trial_checks.refused,

@@ -1,8 +1,10 @@
-"""Two runs of the same configurations: faster, slower, same, or not to be told apart."""
+"""Two runs of the same configurations: faster, slower, better, worse, same, or not to be told apart."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
+from tensordyno.analysis.accuracy import MOST_DROP
+from tensordyno.analysis.against_fp32 import paired_answers
 from tensordyno.analysis.alike import question
 from tensordyno.analysis.baseline import Bursts, bursts_of
 from tensordyno.analysis.environment import Difference, differences
@@ -28,17 +30,23 @@ class Change(StrEnum):
     SLOWER = "slower"
     SAME = "same"
     UNCLEAR = "unclear"
+    BETTER = "better"  # more right answers; of trials that only count these
+    WORSE = "worse"  # fewer
     BROKEN = "broken"  # VALID before, not now
     FIXED = "fixed"  # VALID now, not before
 
 
 class Match(Record, frozen=True, kw_only=True):
-    """One configuration in both runs; `ratio` is new throughput over old."""
+    """One configuration in both runs; `ratio` is new throughput over old.
+
+    `difference` is new top-1 minus old as fractions, where both answered to the same labelled images.
+    """
 
     old: Score
     new: Score
     change: Change
     ratio: Interval | None = None
+    difference: Interval | None = None
 
 
 class Comparison(Record, frozen=True, kw_only=True):
@@ -63,8 +71,9 @@ def compare(
     pairs, only_old, only_new = _match(old_scores, new_scores)
     asked = [pair for pair in pairs if any(s.verdict is not Verdict.SKIPPED for s in pair)]
     before, after = bursts_of(old), bursts_of(new)
+    counted = _differences(old, new, asked)
     return Comparison(
-        matches=tuple(_judge_pair(a, b, before, after, margin) for a, b in asked),
+        matches=tuple(_judge_pair(a, b, before, after, counted.get(b.trial), margin) for a, b in asked),
         only_old=tuple(only_old),
         only_new=tuple(only_new),
         environment=differences(old, new),
@@ -91,27 +100,61 @@ def judge(ratio: Interval | None, margin: float = MARGIN) -> Change:
     return Change.UNCLEAR
 
 
-def _judge_pair(old: Score, new: Score, before: Bursts, after: Bursts, margin: float) -> Match:
+def judge_answers(difference: Interval | None) -> Change:
+    """What a paired difference of top-1 says, against the point (`MOST_DROP`) that a choice may cost.
+
+    BETTER or WORSE: the 95 % interval excludes 0 and the value lies beyond that. SAME: the whole interval
+    lies within it. All else is UNCLEAR, also a small difference beyond doubt.
+    """
+    if difference is None:
+        return Change.UNCLEAR
+    if difference.low >= -MOST_DROP and difference.high <= MOST_DROP:
+        return Change.SAME
+    if difference.low > 0 and difference.value > MOST_DROP:
+        return Change.BETTER
+    if difference.high < 0 and difference.value < -MOST_DROP:
+        return Change.WORSE
+    return Change.UNCLEAR
+
+
+def _judge_pair(
+    old: Score, new: Score, before: Bursts, after: Bursts, difference: Interval | None, margin: float
+) -> Match:
     was, now = old.verdict is Verdict.VALID, new.verdict is Verdict.VALID
     if was != now:
         return Match(old=old, new=new, change=Change.FIXED if now else Change.BROKEN)
     if not was:
         return Match(old=old, new=new, change=Change.UNCLEAR)
+    if not new.is_timed:
+        return Match(old=old, new=new, change=judge_answers(difference), difference=difference)
     found = throughput_ratio(after.get(new.trial, ()), before.get(old.trial, ()), one_clock=False)
     ratio = found.interval if found else None
-    return Match(old=old, new=new, change=judge(ratio, margin), ratio=ratio)
+    return Match(old=old, new=new, change=judge(ratio, margin), ratio=ratio, difference=difference)
+
+
+def _differences(old: Run, new: Run, pairs: Sequence[tuple[Score, Score]]) -> dict[str, Interval]:
+    """New top-1 minus old by the new trial's id, where both runs kept answers to the same images."""
+    before, after = ({o.trial.id: o for o in run.outcomes} for run in (old, new))
+    found: dict[str, Interval] = {}
+    for a, b in pairs:
+        was, now = before.get(a.trial), after.get(b.trial)
+        both = paired_answers((new, now), (old, was)) if was and now else None
+        if both:
+            found[b.trial] = both.difference
+    return found
 
 
 def _match(
     old: Sequence[Score], new: Sequence[Score]
 ) -> tuple[list[tuple[Score, Score]], list[Score], list[Score]]:
-    """First by everything that was chosen, then by all but the allocator and the threads.
+    """First by everything that was chosen, then by all but the calibration, the threads, the allocator.
 
-    The second pass matches two runs that differ in just these; the environment says so.
+    The later passes match two runs that differ in just these; the environment says so.
     """
     pairs: list[tuple[Score, Score]] = []
     left, right = list(old), list(new)
     keys: tuple[Callable[[Score], object], ...] = (
+        lambda s: (_configuration(s), s.allocator, s.threads, _calibration(s)),
         lambda s: (_configuration(s), s.allocator, s.threads),
         lambda s: (_configuration(s), s.allocator),
         _configuration,
@@ -127,6 +170,16 @@ def _match(
         right = [s for s in right if s.trial not in taken_new]
     order = {s.trial: i for i, s in enumerate(old)}
     return sorted(pairs, key=lambda pair: order[pair[0].trial]), left, right
+
+
+def _calibration(score: Score) -> tuple[object, ...]:
+    return (
+        score.calibration_method,
+        score.calibration_images,
+        score.calibration_batch,
+        score.calibration_seed,
+        score.fp32_kept,
+    )
 
 
 def _configuration(score: Score) -> tuple[object, ...]:

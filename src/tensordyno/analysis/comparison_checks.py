@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tensordyno.analysis.accuracy import loses_accuracy
 from tensordyno.analysis.alike import by_question, question
 from tensordyno.analysis.baseline import references
 from tensordyno.analysis.best import best
@@ -33,6 +34,7 @@ def faster_but_unstable(run: Run, scores: Sequence[Score]) -> list[Warning]:
             if s.verdict is Verdict.UNSTABLE
             and question(s) == answer.question
             and s.images_per_s is not None
+            and not loses_accuracy(s)
             and s.images_per_s.is_bounded
             and s.images_per_s.low > winner.value.value
         ]

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from tensordyno.records.base import Record
+from tensordyno.records.calibration import CalibrationFacts
 from tensordyno.records.machine import MachineFacts
 from tensordyno.store.reader import Run
 
@@ -21,7 +22,7 @@ class Difference(Record, frozen=True, kw_only=True):
 
 
 def differences(old: Run, new: Run) -> tuple[Difference, ...]:
-    """Machine facts, engines, threads and allocators in which two runs differ, machine first."""
+    """Facts of machine, engines, processes and calibrations in which two runs differ, machine first."""
     before, after = _facts(old), _facts(new)
     names = [*before, *(name for name in after if name not in before)]
     pairs = ((name, before.get(name), after.get(name)) for name in names)
@@ -47,7 +48,21 @@ def _facts(run: Run) -> dict[str, Any]:
             _add(facts, f"{label}: allocator", process.allocator)
             for variable, value in (process.malloc_settings | process.environment).items():
                 _add(facts, f"{label}: {variable}", value)
+        if calibration := outcome.calibration:
+            for what, text in _calibration(calibration).items():
+                _add(facts, f"{outcome.trial.model}: {what}", text)
+        if (built := outcome.built) and built.arithmetic and calibration:
+            layers = ", ".join(f"{count} {name}" for name, count in sorted(built.arithmetic.items()))
+            _add(facts, f"{label}: layers of {outcome.trial.model}", layers)
     return facts
+
+
+def _calibration(facts: CalibrationFacts) -> dict[str, str]:
+    return {
+        "calibration method": facts.method,
+        "calibration images": f"{facts.images} of {facts.data} ({facts.data_hash}), seed {facts.seed}",
+        "layers kept in FP32": ", ".join(layer.name for layer in facts.fp32_layers),
+    }
 
 
 def _machine(machine: MachineFacts) -> dict[str, Any]:

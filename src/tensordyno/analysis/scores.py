@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tensordyno.analysis.against_fp32 import Against, Fp32Builds
 from tensordyno.analysis.energy import Energy, Meters
 from tensordyno.analysis.order_statistics import percentiles
 from tensordyno.analysis.proportions import wilson
@@ -17,7 +18,7 @@ from tensordyno.records.outcome import Outcome
 from tensordyno.records.trial import Skip, Trial
 from tensordyno.store.reader import Run
 from tensordyno.timing.intervals import Interval, throughput_interval
-from tensordyno.vocabulary import Verdict
+from tensordyno.vocabulary import Precision, Task, Verdict
 
 __all__ = ["Interval", "Score", "kept_bursts", "kept_latencies", "score", "scores"]
 
@@ -77,6 +78,24 @@ class Score(Record, frozen=True, kw_only=True):
     engine_version: str = ""
     choices: str = ""  # layout, streams: what the engine decided
     group: str = ""
+    calibration_images: int | None = None  # read for INT8; None for other number formats
+    calibration_batch: int | None = None  # images read at a time
+    calibration_method: str = ""  # the one used, never "auto"
+    calibration_seed: int | None = None  # which images were drawn; 0: the first ones
+    calibration_reused: bool | None = None  # the table came from the cache
+    int8_layers: int | None = None  # with weights, by the engine's own account; None: it cannot tell
+    float_layers: int | None = None  # with weights, in any other number format, by the same account
+    fp32_kept: int | None = None  # layers with weights that the calibration left in FP32
+    fp32_trial: str = ""  # the FP32 build of the same network whose answers the next four are about
+    top1_difference: Interval | None = None  # ours minus FP32's on the same images, as fractions
+    top5_difference: Interval | None = None
+    top1_p_value: float | None = None  # that both are right equally often (mid-p McNemar)
+    fp32_agreement: float | None = None  # of labelled images with the same first class as FP32
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a throughput exists that a reader may look at; right answers alone take no time."""
+        return self.verdict.is_measured and self.task != Task.ACCURACY
 
 
 def kept_bursts(outcome: Outcome) -> tuple[Burst, ...]:
@@ -84,8 +103,12 @@ def kept_bursts(outcome: Outcome) -> tuple[Burst, ...]:
     return tuple(b for b in outcome.bursts if is_kept(b))
 
 
-def score(outcome: Outcome, latencies_s: FloatArray, energy: Energy | None = None) -> Score:
+def score(
+    outcome: Outcome, latencies_s: FloatArray, energy: Energy | None = None, against: Against | None = None
+) -> Score:
     """One trial's numbers from its outcome and its sample file (seconds, burst after burst).
+
+    `against` compares its answers with those of an FP32 build.
 
     Raises StoreError when the file holds another number of latencies than the bursts.
     """
@@ -104,17 +127,24 @@ def score(outcome: Outcome, latencies_s: FloatArray, energy: Energy | None = Non
         **_accuracy(outcome),
         **_build(outcome),
         **_energy(energy),
+        **_calibration(outcome),
+        **_against(against),
     )
 
 
 def scores(run: Run) -> tuple[Score, ...]:
     """Every trial of a run in plan order, then the combinations that were planned away.
 
-    Raises StoreError for a sample file that is broken or does not fit its bursts.
+    Raises StoreError for a sample file that is broken or does not fit its bursts, and for broken answers.
     """
-    meters = Meters(run.series, run.unavailable)
+    meters, builds = Meters(run.series, run.unavailable), Fp32Builds(run)
     rows = [
-        score(outcome, run.latencies_s(outcome.trial.id), meters.energy(outcome.trial, kept_bursts(outcome)))
+        score(
+            outcome,
+            run.latencies_s(outcome.trial.id),
+            meters.energy(outcome.trial, kept_bursts(outcome)),
+            builds.against(outcome),
+        )
         for outcome in run.outcomes
     ]
     return (*rows, *(_skipped(skip) for skip in run.skips))
@@ -206,7 +236,36 @@ def _build(outcome: Outcome) -> dict[str, Any]:
         found |= {name: getattr(built, name) for name in times}
         found["peak_rss_bytes"] = built.peak_rss_bytes or None
         found["choices"] = ", ".join(f"{k}={v}" for k, v in sorted(built.choices.items()))
+        if built.arithmetic:
+            found["int8_layers"] = built.arithmetic.get(Precision.INT8, 0)
+            found["float_layers"] = sum(built.arithmetic.values()) - found["int8_layers"]
     return found
+
+
+def _calibration(outcome: Outcome) -> dict[str, Any]:
+    facts = outcome.calibration
+    if facts is None:
+        return {}
+    return {
+        "calibration_images": facts.images,
+        "calibration_batch": facts.batch_size,
+        "calibration_method": facts.method,
+        "calibration_seed": facts.seed,
+        "calibration_reused": facts.reused,
+        "fp32_kept": len(facts.fp32_layers),
+    }
+
+
+def _against(against: Against | None) -> dict[str, Any]:
+    if against is None:
+        return {}
+    return {
+        "fp32_trial": against.trial,
+        "top1_difference": against.paired.difference,
+        "top5_difference": against.paired.top5_difference,
+        "top1_p_value": against.paired.p_value,
+        "fp32_agreement": against.paired.agreement,
+    }
 
 
 def _energy(energy: Energy | None) -> dict[str, Any]:

@@ -15,7 +15,12 @@ from tensordyno.store.reader import Run
 from tensordyno.timing.intervals import Interval
 
 SCHEMA = 1
-_INTERVALS = frozenset({"images_per_s", "latency_p50_s", "latency_p90_s", "latency_p99_s", "top1", "top5"})
+_INTERVALS = frozenset(
+    {
+        *("images_per_s", "latency_p50_s", "latency_p90_s", "latency_p99_s"),
+        *("top1", "top5", "top1_difference", "top5_difference"),
+    }
+)
 
 
 def summary(run: Run, scores: Sequence[Score]) -> dict[str, Any]:

@@ -14,9 +14,12 @@ some of it away again. Hence for each precision
 Measured with AlexNet, VGG-16, GoogLeNet and three small trained networks: fp32 against float64 or
 another engine 114-137 dB, tf32 60-71 dB, fp16 49-69 dB, bf16 39-50 dB, int8 35-40 dB. The bands of fp32
 and of the others do not meet. Those of fp16 and bf16 must overlap: a shallow network in bf16 shows what
-a deep one shows in fp16, so that only the engine's own account tells these two apart.
+a deep one shows in fp16, so that only the engine's own account tells these two apart. INT8 needs that
+account too (`wrong_arithmetic`): a Q/DQ network shows its rounding in whatever format it is computed.
+For one that came as a file its own answers are the reference, and the label rests on the account alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,19 +49,26 @@ BANDS: dict[Precision, Band] = {
     Precision.INT8: Band(10, 55, 0.80),
     Precision.FP8: Band(8, 42, 0.70),  # e4m3, p = 4: 31.5 dB, plus 10
 }
+_LEAST_INT8 = 0.8  # of the layers that the Q/DQ file has in INT8
 _NO_VARIATION = 0.01  # of the reference's variation between images: the input does not matter
 _SHUFFLED_DB = 10.0  # better fit to other images' answers than to its own
 
 
 def verify(
-    outputs: NDArray[np.floating], reference: NDArray[np.floating], precision: Precision, trained: bool
+    outputs: NDArray[np.floating],
+    reference: NDArray[np.floating],
+    precision: Precision,
+    trained: bool,
+    *,
+    same_rounding: bool = False,
 ) -> Verification:
     """Judge logits, shape (images, classes), against the strict FP32 reference of the same images.
 
     Fails for a wrong shape, for NaN or infinity, when the outputs do not depend on the input or belong
     to other images, and when the SQNR lies outside the precision's band. Top-1 agreement counts only
-    for `trained` weights: with random ones the classes are nearly tied. Raises ValueError when the
-    reference itself is empty, not finite or all zero.
+    for `trained` weights: with random ones the classes are nearly tied. `same_rounding` says that the
+    reference was rounded like the outputs (a file that holds Q/DQ nodes): they cannot be too good then.
+    Raises ValueError when the reference itself is empty, not finite or all zero.
     """
     expected = np.asarray(reference, dtype=float)
     if expected.ndim != 2 or not expected.size or not np.isfinite(expected).all() or not expected.any():
@@ -73,7 +83,7 @@ def verify(
     agreement = float((found.argmax(axis=1) == expected.argmax(axis=1)).mean())
     reason = (
         _wrong_answers(found, expected)
-        or _wrong_precision(level_db, precision)
+        or _wrong_precision(level_db, precision, same_rounding)
         or _wrong_classes(agreement, precision, trained)
     )
     return Verification(
@@ -96,23 +106,49 @@ def sqnr_db(outputs: FloatArray, reference: FloatArray) -> float | None:
     return float(10 * np.log10(np.square(reference).sum() / noise)) if noise else None
 
 
-def count_correct(logits: NDArray[np.floating], labels: NDArray[np.integer], k: int) -> int:
-    """Images whose label is among the `k` largest logits; shapes (images, classes) and (images,).
+def answers_of(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.int32]:
+    """A row an image: its label, the first class, and the rank of the label from 0; int32 (images, 3).
 
-    Ties go to the lower class index, as in a stable sort, so that constant logits are right only for
-    the first k classes. A NaN ranks above every number and is never right. Raises ValueError for k < 1,
-    shapes that do not fit and labels outside the classes.
+    Shapes (images, classes) and (images,). Ties go to the lower class index, as in a stable sort, so that
+    constant logits are right only for the first class. A NaN ranks above every number and is never right:
+    its rank is the number of classes. Raises ValueError for shapes that do not fit and labels outside
+    the classes.
     """
-    if k < 1 or logits.ndim != 2 or labels.shape != logits.shape[:1]:
-        raise ValueError(f"cannot count top-{k} of logits {logits.shape} with labels {labels.shape}")
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(f"cannot rank logits {logits.shape} with labels {labels.shape}")
     classes = logits.shape[1]
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(f"a label lies outside the {classes} classes")
     own = np.take_along_axis(logits, labels[:, None].astype(np.intp), axis=1)
     above = ~(logits <= own)
     tied_before = (logits == own) & (np.arange(classes) < labels[:, None])
-    rank = (above | tied_before).sum(axis=1)
-    return int(((rank < k) & ~np.isnan(own[:, 0])).sum())
+    rank = np.where(np.isnan(own[:, 0]), classes, (above | tied_before).sum(axis=1))
+    return np.stack([labels, logits.argmax(axis=1), rank], axis=1).astype(np.int32)
+
+
+def count_correct(answers: NDArray[np.integer], k: int) -> int:
+    """Images whose label is among the `k` first classes, from rows of `answers_of`.
+
+    Raises ValueError for k < 1.
+    """
+    if k < 1:
+        raise ValueError(f"cannot count top-{k}")
+    return int((answers[:, 2] < k).sum())
+
+
+def wrong_arithmetic(layers: Mapping[str, int], planned: int) -> str:
+    """Why a network of `planned` INT8 layers does not deserve that label; "" when it does.
+
+    `layers` is the engine's own count by number format (Engine.arithmetic). An engine that cannot count
+    ({}) is believed: then only the numbers speak, and those of a Q/DQ network are the same in any format.
+    A few layers may run in another format, first and last ones for instance: four in five must be INT8.
+    """
+    ran, needed = layers.get("int8", 0), max(1.0, _LEAST_INT8 * planned)
+    if not layers or ran >= needed:
+        return ""
+    others = ", ".join(f"{count} in {kind}" for kind, count in layers.items() if kind != "int8" and count)
+    share = f"{ran} of {planned} INT8 layers run in INT8" if planned else "no layer runs in INT8"
+    return share + (f" ({others})." if others else ".")
 
 
 def _unusable(found: FloatArray, expected: FloatArray, reason: str) -> Verification:
@@ -142,14 +178,15 @@ def _wrong_answers(found: FloatArray, expected: FloatArray) -> str:
     return ""
 
 
-def _wrong_precision(level_db: float | None, precision: Precision) -> str:
+def _wrong_precision(level_db: float | None, precision: Precision, same_rounding: bool) -> str:
     band = BANDS[precision]
+    most_db = None if same_rounding else band.most_db
     if level_db is not None and level_db < band.least_db:
         hint = " Computed in a coarser format?" if precision in (Precision.FP32, Precision.TF32) else ""
         return f"SQNR {level_db:.1f} dB, {precision} must reach {band.least_db:.0f} dB.{hint}"
-    if band.most_db is not None and (level_db is None or level_db > band.most_db):
+    if most_db is not None and (level_db is None or level_db > most_db):
         shown = "Bit-identical to FP32" if level_db is None else f"SQNR {level_db:.1f} dB"
-        return f"{shown}, {precision} cannot exceed {band.most_db:.0f} dB: computed in a finer format."
+        return f"{shown}, {precision} cannot exceed {most_db:.0f} dB: computed in a finer format."
     return ""
 
 

@@ -7,13 +7,16 @@ import click
 
 if TYPE_CHECKING:
     from tensordyno.analysis.compare import Comparison
+    from tensordyno.analysis.scores import Interval, Score
 
 SUMMARY = "Compare two runs: faster, slower, same or unclear, with intervals."
 
 _STYLES = {
     "faster": "green",
+    "better": "green",
     "fixed": "green",
     "slower": "red",
+    "worse": "red",
     "broken": "red",
     "same": "",
     "unclear": "yellow",
@@ -26,7 +29,9 @@ _STYLES = {
 @click.option("--margin", default=0.02, show_default=True, help="Differences within it do not matter.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @click.option(
-    "--fail-on-slower", is_flag=True, help="Exit with 1 when a configuration became slower or broke."
+    "--fail-on-slower",
+    is_flag=True,
+    help="Exit with 1 when a configuration became slower, gives fewer right answers, or broke.",
 )
 def command(old: Path, new: Path, margin: float, as_json: bool, fail_on_slower: bool) -> int:
     """Compare the run NEW with the run OLD, configuration by configuration."""
@@ -47,8 +52,28 @@ def command(old: Path, new: Path, margin: float, as_json: bool, fail_on_slower: 
         click.echo(msgspec.json.encode(found))
     else:
         _show(found)
-    worse = any(match.change in (Change.SLOWER, Change.BROKEN) for match in found.matches)
+    worse = any(match.change in (Change.SLOWER, Change.WORSE, Change.BROKEN) for match in found.matches)
     return 1 if fail_on_slower and worse else 0
+
+
+def _rate(score: "Score") -> str:
+    """Throughput, or top-1 where nothing was timed, or how the trial ended."""
+    from tensordyno.units import significant
+
+    if score.images_per_s:
+        return significant(score.images_per_s.value)
+    if score.top1 and score.verdict.is_measured:
+        return f"top-1 {100 * score.top1.value:.2f} %"
+    return score.verdict
+
+
+def _points(difference: "Interval | None") -> str:
+    """New top-1 minus old: '-0.05 (-0.31 to +0.21)'."""
+    from tensordyno.units import points_text
+
+    if difference is None:
+        return ""
+    return points_text(difference.value, difference.low, difference.high).replace(" points", "")
 
 
 def _show(found: "Comparison") -> None:
@@ -56,13 +81,13 @@ def _show(found: "Comparison") -> None:
     from rich.text import Text
 
     from tensordyno.cli.table import console
-    from tensordyno.units import ratio_text, significant
+    from tensordyno.units import ratio_text
 
     out = console()
     table = Table(box=None)
     for heading in ("model", "engine", "precision"):
         table.add_column(heading)
-    for heading in ("batch", "old images/s", "new images/s", "new/old"):
+    for heading in ("batch", "old images/s", "new images/s", "new/old", "top-1, points"):
         table.add_column(heading, justify="right")
     table.add_column("change")
     for match in found.matches:
@@ -72,9 +97,10 @@ def _show(found: "Comparison") -> None:
             new.engine,
             new.precision,
             str(new.batch_size),
-            significant(old.images_per_s.value) if old.images_per_s else old.verdict,
-            significant(new.images_per_s.value) if new.images_per_s else new.verdict,
+            _rate(old),
+            _rate(new),
             ratio_text(match.ratio.value, match.ratio.low, match.ratio.high) if match.ratio else "",
+            _points(match.difference),
             Text(match.change, style=_STYLES[match.change]),
         )
     out.print(table if found.matches else "No configuration is in both runs.")

@@ -18,6 +18,7 @@ from tensordyno.run.progress import Progress
 from tensordyno.units import significant
 from tensordyno.vocabulary import Verdict
 
+_ENDLESS = 10**9  # more images than there are: all of a folder were asked for
 VERDICT_STYLE = {
     Verdict.VALID: "green",
     Verdict.UNSTABLE: "yellow",
@@ -73,6 +74,10 @@ class LiveProgress(Progress):
                 row["doing"] = "waiting"
         self._row(trial)["doing"] = doing
 
+    def step(self, trial: Trial, doing: str, done: int, total: int) -> None:
+        """Show how far a long phase has come."""
+        self._row(trial)["doing"] = f"{doing} {done}/{total}" if total < _ENDLESS else f"{doing} {done}"
+
     def burst(self, trial: Trial, images_per_s: float, half_width: float | None, spent: float) -> None:
         """Show the latest rate and how wide its interval still is."""
         row = self._row(trial)
@@ -100,7 +105,7 @@ class LiveProgress(Progress):
     def _render(self) -> Group:
         table = Table.grid(padding=(0, 2))
         for name, row in self._racing.items():
-            style = "bold" if row["doing"] not in ("waiting", "built, waiting for its turn") else "dim"
+            style = "dim" if "waiting" in row["doing"] else "bold"
             table.add_row(name, row["doing"], row["rate"], row["sure"], row["spent"], style=style)
         note = Text(self._note, style="italic", end="\n" if self._note else "")
         return Group(note, table, self._bar)

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from tensordyno.cli.flags import calibration_options, check_calibration_matters, raw_spec
+
 SUMMARY = "Measure inference of a model over engines, precisions and batch sizes."
 
 # flag -> key of the spec; the flag is what an error names
@@ -22,8 +24,8 @@ _FLAGS = {
     "baseline": "baseline",
     "latency_bound": "latency_bound_s",
     "skip_unreadable": "skip_unreadable",
+    "preprocess": "preprocessing",
 }
-_MEASURE = {"min_seconds": "min_seconds", "max_seconds": "max_seconds", "target": "target_half_width"}
 
 
 @click.command("infer", short_help=SUMMARY)
@@ -64,6 +66,7 @@ _MEASURE = {"min_seconds": "min_seconds", "max_seconds": "max_seconds", "target"
     default=None,
     help="Leave out images that cannot be read, and count them.",
 )
+@calibration_options
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Any other key of a spec.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Run folder.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its skips, measure nothing.")
@@ -78,32 +81,18 @@ def command(models: tuple[str, ...], **flags: Any) -> int:
     \b
     dyno infer resnet50 --engine torch,openvino --precision fp32,bf16 --batch 1,8,32
     dyno infer my.onnx --engine onnxruntime,openvino:hint=throughput --batch 1:64:x2
+    dyno infer my.onnx --engine openvino --precision fp32,int8 --data photos --method mse
     """
     from tensordyno.cli import execute
     from tensordyno.spec.yaml_file import spec_from_flags
 
-    raw, origins = _spec(models, flags)
+    raw, origins = raw_spec(flags, _FLAGS)
+    raw["models"], origins["models"] = list(models), "MODEL"
     loaded = spec_from_flags(raw, origins, flags["sets"], name="-".join(models))
+    check_calibration_matters(loaded.spec, flags)
     if flags["dry_run"]:
         return execute.show_plan(loaded)
     return execute.start(loaded, flags["output"], as_json=flags["as_json"], report=not flags["no_report"])
-
-
-def _spec(models: tuple[str, ...], flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The raw spec that the flags make, and the flag behind each of its keys."""
-    raw: dict[str, Any] = {"models": list(models)}
-    origins = {"models": "MODEL"}
-    for flag, key in _FLAGS.items():
-        if flags[flag] is not None:
-            raw[key] = flags[flag]
-            origins[key] = f"--{flag.replace('_', '-')}"
-    measure = {key: flags[flag] for flag, key in _MEASURE.items() if flags[flag] is not None}
-    if measure:
-        raw["measure"] = measure
-        flags_of = {key: f"--{flag.replace('_', '-')}" for flag, key in _MEASURE.items()}
-        origins |= {f"measure.{key}": flags_of[key] for key in measure}
-        origins["measure"] = ", ".join(flags_of[key] for key in measure)
-    return raw, origins
 
 
 MEMBER = command

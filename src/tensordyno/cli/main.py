@@ -14,10 +14,12 @@ from tensordyno import __version__
 from tensordyno.catalogue import Catalogue
 from tensordyno.errors import DynoError
 
-VERBS = Catalogue(
-    "cli", "command", besides=frozenset({"main", "execute", "display", "plain", "table", "doctor_pages"})
+_SHARED_CODE = frozenset(
+    {"main", "execute", "display", "plain", "table", "doctor_pages"}
+    | {"flags", "accuracy_table", "calibrating", "calibration_page"}
 )
-_ORDER = ("doctor", "run", "infer", "report", "compare", "ls", "completion")
+VERBS = Catalogue("cli", "command", besides=_SHARED_CODE)
+_ORDER = ("doctor", "run", "infer", "accuracy", "quantize", "report", "compare", "ls", "completion")
 
 
 class LazyGroup(click.Group):
@@ -31,6 +33,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one verb; an unknown one gets the nearest names."""
         command: click.Command = VERBS.module(cmd_name).MEMBER
+        # click leaves a paragraph that begins with a backspace as it is; a raw docstring spells it out
+        command.help = (command.help or "").replace("\\b\n", "\b\n")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -6,9 +6,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tensordyno.analysis.accuracy import accuracy_rows, is_unproved
+from tensordyno.analysis.accuracy_checks import SHOWN_AT_ONCE
 from tensordyno.analysis.best import Answer, Choice, best
 from tensordyno.analysis.comparison_checks import faster_but_unstable
 from tensordyno.analysis.scores import Interval, Score
+from tensordyno.cli.accuracy_table import accuracy_table, percent
 from tensordyno.cli.display import verdict_style
 from tensordyno.datasets.base import DATASETS
 from tensordyno.engines.base import ENGINES, engine_class
@@ -18,6 +21,10 @@ from tensordyno.records.trial import Plan
 from tensordyno.store.reader import Run, read_run
 from tensordyno.telemetry.base import SOURCES
 from tensordyno.units import significant, with_interval, with_unit
+from tensordyno.vocabulary import Task
+
+_SPEED = ("images/s", "p50", "p99")
+_SHOWN_CHECKS = (*SHOWN_AT_ONCE, faster_but_unstable)  # whoever reads no report must know these
 
 
 def console() -> Console:
@@ -32,29 +39,39 @@ def console() -> Console:
 def print_results(run: Run, rows: tuple[Score, ...], page: Path | None) -> None:
     """The short table at the end of a run, what a reader must know about it, and where the rest lies."""
     out = console()
-    table = Table(title=f"{run.header.run}: {run.header.machine.cpu}", title_justify="left", box=None)
-    for heading in ("model", "engine", "precision"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("batch", "images/s", "p50", "p99", "top-1"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for previous, row in zip((None, *rows), rows, strict=False):
-        if previous and (previous.model, previous.batch_size) != (row.model, row.batch_size):
-            table.add_section()
-        table.add_row(*_cells(row))
-    out.print(table)
+    out.print(_trials(run, rows))
     for line in _reasons(rows):
         out.print(line, style="dim")
     if any(row.weights == "random" for row in rows):
         out.print("Random weights: speed only. top-1 is shown where a network was trained.", style="dim")
-    for warning in faster_but_unstable(run, rows):
-        out.print(f"{warning.sentence} [{warning.slug}]", style="yellow")
+    compared = accuracy_rows(run, rows)
+    if compared:
+        out.print(accuracy_table(compared))
+    for check in _SHOWN_CHECKS:
+        for warning in check(run, rows):
+            out.print(f"{warning.sentence} [{warning.slug}]", style="yellow")
     answers = best(rows, run.header.latency_bound_s)
     if answers:
         out.print(_answers(answers))
     out.print(f"Run:    {run.folder.root}")
     if page:
         out.print(f"Report: {page}")
+
+
+def _trials(run: Run, rows: tuple[Score, ...]) -> Table:
+    """Every trial; speed only where it was asked for."""
+    timed = not rows or any(row.task != Task.ACCURACY for row in rows)
+    table = Table(title=f"{run.header.run}: {run.header.machine.cpu}", title_justify="left", box=None)
+    for heading in ("model", "engine", "precision"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("batch", *(_SPEED if timed else ()), "top-1", *(() if timed else ("top-5", "images"))):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for previous, row in zip((None, *rows), rows, strict=False):
+        if previous and (previous.model, previous.batch_size) != (row.model, row.batch_size):
+            table.add_section()
+        table.add_row(*_cells(row, timed))
+    return table
 
 
 def print_plan(plan: Plan) -> None:
@@ -104,16 +121,17 @@ def print_members(what: str) -> None:
         out.print(name)
 
 
-def _cells(row: Score) -> tuple[str | Text, ...]:
+def _cells(row: Score, timed: bool) -> tuple[str | Text, ...]:
+    speed = (_interval(row.images_per_s), _time(row.latency_p50_s), _time(row.latency_p99_s))
+    answers = (percent(row.top5), str(row.accuracy_images or ""))
     return (
         row.model,
         row.engine,
         row.precision,
         str(row.batch_size),
-        _interval(row.images_per_s),
-        _time(row.latency_p50_s),
-        _time(row.latency_p99_s),
-        f"{100 * row.top1.value:.2f} %" if row.top1 else "",
+        *(speed if timed else ()),
+        percent(row.top1),
+        *(() if timed else answers),
         Text(row.verdict.replace("_", " "), style=verdict_style(row.verdict)),
     )
 
@@ -135,11 +153,20 @@ def _answers(answers: tuple[Answer, ...]) -> Table:
 
 
 def _choice(choice: Choice, unit: str) -> str:
-    """A winner as text: value, configuration, and how many cannot be told from it."""
+    """A winner as text: value, configuration, how many cannot be told from it, what it costs in answers."""
     score, value = choice.score, choice.value.value
     shown = with_unit(value, "s") if unit == "s" else f"{significant(value)} {unit}"
     ties = f", {len(choice.ties)} as good" if choice.ties else ""
-    return f"{shown}  {score.engine} {score.precision} b{score.batch_size}{ties}"
+    return f"{shown}  {score.engine} {score.precision} b{score.batch_size}{ties}{_cost(score)}"
+
+
+def _cost(score: Score) -> str:
+    """What the number format of a recommended trial costs, where that is known or ought to be."""
+    difference = score.top1_difference
+    if difference:
+        half = 50 * (difference.high - difference.low)
+        return f"\ntop-1 {100 * difference.value:+.2f} ±{half:.2f} points"
+    return "\nits right answers were not counted" if is_unproved(score) else ""
 
 
 def _reasons(rows: tuple[Score, ...]) -> list[str]:

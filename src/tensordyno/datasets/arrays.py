@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensordyno.datasets.base import DataRequest, Dataset, FloatArray
-from tensordyno.datasets.in_memory import InMemory
+from tensordyno.datasets.in_memory import InMemory, looks_of
 from tensordyno.datasets.labels import as_labels
 from tensordyno.datasets.preprocess import UInt8Array
+from tensordyno.datasets.selection import select
 from tensordyno.errors import DataError
 
 READS_PATH = True
@@ -21,26 +22,29 @@ _REMEDY = "Store images as 'x' and labels as 'y': np.savez(FILE, x=images, y=lab
 
 
 def open_member(request: DataRequest) -> Dataset:
-    """The images of `request.name` in stored order.
+    """The images of `request.name`.
 
     Images are (n, h, w), (n, h, w, c) or (n, c, h, w) with c of 1, 3 or 4 (alpha is dropped); labels
     are (n,) whole numbers. The calibration split reads x_calib, x_calibration or x_train where there
-    are any. Raises DataError: missing-data, bad-arrays, empty-data.
+    are any; a file has both splits when it holds images for each. Raises DataError: missing-data,
+    bad-arrays, empty-data, too-few-to-hold-out.
     """
     path = Path(request.name).expanduser()
     arrays = _read(path)
-    split = request.split if _first(arrays, _IMAGES.get(request.split, ())) else "test"
+    there = {split for split, names in _IMAGES.items() if _first(arrays, names)}
+    split = request.split if request.split in there else "test"
     images, labels = _first(arrays, _IMAGES[split]), _first(arrays, _LABELS[split])
     if images is None:
         keys = ", ".join(arrays) or "nothing"
         raise DataError("bad-arrays", f"{path} holds {keys}, but no images.", _REMEDY)
     pixels = _pixels(arrays[images], f"{path}: {images}")
+    positions = select(len(pixels), request, has_both="calibration" in there, looks=lambda: looks_of(pixels))
     if labels is None:
-        return InMemory(path.name, pixels, None)
+        return InMemory(path.name, pixels, None, positions=positions)
     found = as_labels(f"{path}: {labels}", arrays[labels])
     if len(found) != len(pixels):
         raise DataError("bad-arrays", f"{path} holds {len(pixels)} images and {len(found)} labels.", _REMEDY)
-    return InMemory(path.name, pixels, found)
+    return InMemory(path.name, pixels, found, positions=positions)
 
 
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:

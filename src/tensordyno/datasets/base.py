@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from tensordyno.catalogue import Catalogue
 from tensordyno.records.model import Preprocessing
 
-DATASETS = Catalogue(
-    "datasets", "dataset", besides=frozenset({"folder_index", "in_memory", "labels", "pixels", "preprocess"})
+_SHARED_CODE = frozenset(
+    {"folder_index", "in_memory", "labels", "pixels", "preprocess", "requests", "selection"}
 )
+DATASETS = Catalogue("datasets", "dataset", besides=_SHARED_CODE)
 
 FloatArray = NDArray[np.float32]
 LabelArray = NDArray[np.int64]
@@ -42,6 +43,7 @@ class Dataset(ABC):
     name: str  # shown in reports
     labelled: bool = False
     class_names: tuple[str, ...] | None = None
+    count: int | None = None  # images there are, readable or not; None: they have no end
 
     @abstractmethod
     def batches(self, batch_size: int, wanted: InputFormat, limit: int) -> Iterator[Batch]:
@@ -58,6 +60,12 @@ class Dataset(ABC):
         Preprocessing is no part of it.
         """
 
+    @abstractmethod
+    def fingerprints(self, limit: int | None = None) -> Iterator[str]:
+        """One SHA-256 (16 hex digits) an image as it is stored, label and place left out, for the first
+        `limit` images: two datasets share an image when they share a fingerprint.
+        """
+
     @property
     def unreadable(self) -> tuple[str, ...]:
         """Names of images skipped so far."""
@@ -72,6 +80,8 @@ class DataRequest:
     seed: int = 0
     skip_unreadable: bool = False
     split: str = "test"  # "test" or "calibration" where a dataset has both
+    hold_out: bool = False  # where it has one only: a random fifth of it is for calibration
+    shuffle: int = 0  # seed of the order in which images come; 0: stored order
 
 
 def member_of(name: str) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from tensordyno.datasets.base import DataRequest, Dataset
-from tensordyno.datasets.in_memory import InMemory
+from tensordyno.datasets.in_memory import InMemory, looks_of
+from tensordyno.datasets.selection import select
 
 FILE = Path(__file__).parents[1] / "data" / "fashion" / "fashion_mnist.npz"
 CLASS_NAMES = (
@@ -27,4 +28,5 @@ def open_member(request: DataRequest) -> Dataset:
     split = "calib" if request.split == "calibration" else "test"
     with np.load(FILE) as stored:
         pixels, labels = stored[f"x_{split}"], stored[f"y_{split}"]
-    return InMemory("fashion", pixels[..., np.newaxis], labels.astype(np.int64), CLASS_NAMES)
+    positions = select(len(pixels), request, has_both=True, looks=lambda: looks_of(pixels))
+    return InMemory("fashion", pixels[..., np.newaxis], labels.astype(np.int64), CLASS_NAMES, positions)

@@ -4,13 +4,14 @@ import csv
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tensordyno.datasets.base import LabelArray
 from tensordyno.datasets.pixels import SUFFIXES
+from tensordyno.datasets.selection import IndexArray
 from tensordyno.errors import DataError
 
 LABELS_FILE = "labels.csv"
@@ -32,6 +33,11 @@ class FolderIndex:
     def shown(self, path: Path) -> str:
         """A file's name as a reader sees it."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+    def take(self, positions: IndexArray) -> "FolderIndex":
+        """The images at these positions, in that order; the classes stay as they are."""
+        files = tuple(self.files[position] for position in positions)
+        return replace(self, files=files, labels=None if self.labels is None else self.labels[positions])
 
 
 def read_index(root: Path) -> FolderIndex:

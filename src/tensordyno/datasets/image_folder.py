@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from tensordyno.datasets.folder_index import FolderIndex, read_index
 from tensordyno.datasets.labels import check_labels
 from tensordyno.datasets.pixels import Unreadable, read_picture
 from tensordyno.datasets.preprocess import check_format, input_of_image
+from tensordyno.datasets.selection import select
 from tensordyno.errors import DataError
 
 READS_PATH = True
 _CHUNK_BYTES = 2**20
+_BEGINNING_BYTES = 2**14  # further than headers and thumbnails reach
 
 
 class ImageFolder(Dataset):
@@ -26,6 +29,7 @@ class ImageFolder(Dataset):
         self.name = name
         self.labelled = index.labels is not None
         self.class_names = index.class_names
+        self.count = len(index.files)
         self._index = index
         self._skip_unreadable = skip_unreadable
         self._unreadable: dict[str, None] = {}
@@ -36,7 +40,7 @@ class ImageFolder(Dataset):
         return tuple(self._unreadable)
 
     def batches(self, batch_size: int, wanted: InputFormat, limit: int) -> Iterator[Batch]:
-        """At most `limit` readable images in the index's order, which takes classes in turn.
+        """At most `limit` readable images in the index's order.
 
         Raises DataError: labels-mismatch and preprocessing-mismatch at once; while reading,
         unreadable-image, or empty-data when every image was skipped.
@@ -53,6 +57,17 @@ class ImageFolder(Dataset):
             label = "" if self._index.labels is None else self._index.labels[position]
             digest.update(f"{label}\0{_file_hash(path)}\0".encode())
         return digest.hexdigest()[:16]
+
+    def fingerprints(self, limit: int | None = None) -> Iterator[str]:
+        """SHA-256 over the bytes of each of the first `limit` files; a file that is not there has none.
+
+        Where unreadable images are skipped they have no fingerprint either, and those after them count.
+        """
+        files = self._index.files
+        read = (files[i] for i, _ in self._readable()) if self._skip_unreadable else iter(files)
+        for path in itertools.islice(read, limit):
+            if digest := _file_hash(path):
+                yield digest[:16]
 
     def _batches(self, batch_size: int, wanted: InputFormat, limit: int) -> Iterator[Batch]:
         readable = itertools.islice(self._readable(), limit)
@@ -89,16 +104,34 @@ def open_member(request: DataRequest) -> Dataset:
     """The images of the folder `request.name`.
 
     A folder with the sub-folders `test` and `calibration` has both splits; any other folder serves
-    as either. Raises DataError: missing-data, empty-data, mixed-data, bad-labels-file.
+    as either, or is divided between them when the request asks to hold out. In stored order classes come
+    in turn. Raises DataError: missing-data, empty-data, mixed-data, bad-labels-file, too-few-to-hold-out.
     """
     root = Path(request.name).expanduser()
     if not root.is_dir():
         remedy = "Give a folder of images or an .npz file."
         raise DataError("missing-data", f"There is no folder {root}.", remedy)
     splits = {split: root / split for split in ("test", "calibration")}
-    if all(folder.is_dir() for folder in splits.values()):
-        root = splits[request.split]
-    return ImageFolder(str(root), read_index(root), skip_unreadable=request.skip_unreadable)
+    has_both = all(folder.is_dir() for folder in splits.values())
+    index = read_index(splits[request.split] if has_both else root)
+    positions = select(len(index.files), request, has_both=has_both, looks=lambda: _looks(index.files))
+    return ImageFolder(str(index.root), index.take(positions), skip_unreadable=request.skip_unreadable)
+
+
+def _looks(files: tuple[Path, ...]) -> list[tuple[int, bytes]]:
+    """Size of each file, and its beginning where another one has the same size: equal where files are."""
+    sizes = [path.stat().st_size if path.is_file() else 0 for path in files]
+    times = Counter(sizes)
+    return [(s, _beginning(path) if times[s] > 1 else b"") for path, s in zip(files, sizes, strict=True)]
+
+
+def _beginning(path: Path) -> bytes:
+    """SHA-256 of a file's first bytes, or of its name when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.sha256(stream.read(_BEGINNING_BYTES)).digest()
+    except OSError:
+        return hashlib.sha256(str(path).encode()).digest()
 
 
 def _file_hash(path: Path) -> str:

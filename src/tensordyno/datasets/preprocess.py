@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # a worker whose images have the right size already needs no 
 
 UInt8Array = NDArray[np.uint8]
 
+_REMEDY = "Say it with --preprocess (resize=256,mean=0.5,std=0.25,channels=grey), or use 'synthetic'."
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's mode L
 
 
@@ -25,10 +26,10 @@ def check_format(wanted: InputFormat) -> None:
     if channels != want or not counts <= {1, channels}:
         text = f"The network has {channels} input channels, but its preprocessing makes {want}"
         means = f" with {len(settings.mean)} means and {len(settings.std)} deviations."
-        raise DataError("preprocessing-mismatch", text + means, "Use the dataset 'synthetic'.")
+        raise DataError("preprocessing-mismatch", text + means, _REMEDY)
     if settings.resize is not None and settings.resize < max(height, width):
         text = f"Images resized to {settings.resize} pixels cannot be cropped to {height} x {width}."
-        raise DataError("preprocessing-mismatch", text, "Use the dataset 'synthetic'.")
+        raise DataError("preprocessing-mismatch", text, _REMEDY)
 
 
 def input_of_image(image: "Image.Image", wanted: InputFormat) -> FloatArray:

@@ -14,6 +14,7 @@ import msgspec
 from tensordyno.catalogue import Catalogue
 from tensordyno.clock import Clock
 from tensordyno.models.base import PreparedModel
+from tensordyno.quantize.base import Form
 from tensordyno.records.build import Receipt
 from tensordyno.timing.step import FloatArray, Step
 from tensordyno.vocabulary import Boundary, Precision
@@ -28,10 +29,14 @@ _SHARED_CODE = frozenset(
         "framework",
         "known_work",
         "number_formats",
+        "onnx_layers",
+        "openvino_layers",
         "openvino_step",
         "onnx_runtime_provider",
         "out_of_memory",
         "torch_engine",
+        "torch_int8",
+        "torch_operations",
         "torch_settings",
         "torch_step",
     }
@@ -41,7 +46,6 @@ ENGINES = Catalogue("engines", "engine", besides=_SHARED_CODE)
 # Reasons that hold for every engine which does not claim the precision.
 _REFUSALS = {
     Precision.TF32: "tf32 is a number format of NVIDIA GPUs",
-    Precision.INT8: "int8 needs a calibrated network, and this engine reads float32 ones",
     Precision.FP8: "fp8 needs a calibrated network, and this engine reads float32 ones",
 }
 
@@ -85,6 +89,7 @@ class Engine(ABC):
     extra: ClassVar[str]  # of pyproject.toml, in the remedy of a missing package
     packages: ClassVar[tuple[str, ...]] = ()  # import names without which there is no receipt
     reads: ClassVar[str] = "onnx"  # or "module": needs the PyTorch definition; "nothing"
+    activations: Form = Form.UINT8  # the form of Q/DQ file it runs fastest
     precisions: ClassVar[Precisions] = {}
     refusals: ClassVar[Refusals] = {}
     Options: ClassVar[type[EngineOptions]] = EngineOptions
@@ -103,7 +108,10 @@ class Engine(ABC):
 
     @abstractmethod
     def load(self, model: PreparedModel) -> None:
-        """Read the prepared model into the engine (timed as load)."""
+        """Read the prepared model into the engine (timed as load).
+
+        For an INT8 trial `model.onnx` is the Q/DQ file in the form of `activations`.
+        """
 
     @abstractmethod
     def compile(self, example: FloatArray) -> None:
@@ -135,6 +143,14 @@ class Engine(ABC):
 
     def choices(self) -> dict[str, str]:
         """What the engine decided by measuring (layout, streams, ...), with the figures behind it."""
+        return {}
+
+    def arithmetic(self) -> dict[str, int]:
+        """How many layers with weights compute in which number format, from the engine's own account.
+
+        Keys are "int8", "fp32", "bf16", ...; empty when the engine cannot tell. After `compile`. An INT8
+        trial is refused when this shows that the INT8 layers of its Q/DQ file do not run in INT8.
+        """
         return {}
 
     def close(self) -> None:  # noqa: B027  (most engines hold nothing)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, ClassVar, cast
 
@@ -19,15 +20,18 @@ from tensordyno.engines.base import (
 )
 from tensordyno.engines.device_facts import device_name
 from tensordyno.engines.framework import framework
+from tensordyno.engines.onnx_layers import count_layers
 from tensordyno.engines.onnx_runtime_provider import Provider, provider_for
 from tensordyno.engines.out_of_memory import memory_errors
 from tensordyno.errors import Unsupported
 from tensordyno.models.base import BATCH_AXIS, PreparedModel
+from tensordyno.quantize.base import Form
 from tensordyno.records.build import Receipt
 from tensordyno.vocabulary import Boundary, Precision
 
 NAME = "onnxruntime"
 
+_OPTIMIZED = "optimized.onnx"
 _IN_FLOAT32 = "ONNX Runtime's CPU provider has no {} kernels for these networks: it would compute in float32"
 
 
@@ -49,8 +53,8 @@ class OnnxRuntime(Engine):
     extra = "onnxruntime"
     packages = ("onnxruntime",)
     precisions: ClassVar[Precisions] = {
-        "cpu": frozenset({Precision.FP32}),
-        "cuda": frozenset({Precision.FP32, Precision.TF32, Precision.FP16}),
+        "cpu": frozenset({Precision.FP32, Precision.INT8}),
+        "cuda": frozenset({Precision.FP32, Precision.TF32, Precision.FP16, Precision.INT8}),
     }
     refusals: ClassVar[Refusals] = {
         "cpu": {
@@ -64,9 +68,11 @@ class OnnxRuntime(Engine):
     def __init__(self, setup: EngineSetup, options: EngineOptions) -> None:
         super().__init__(setup, options)
         self._options = cast(OnnxRuntimeOptions, options)
+        self.activations = Form.UINT8 if setup.device == "cpu" else Form.INT8
         self._model: Path | None = None
         self._provider: Provider | None = None
         self._session: Any = None
+        self._optimized: TemporaryDirectory[str] | None = None
 
     def receipt(self) -> Receipt:
         """Import ONNX Runtime and look for the provider. Raises Unsupported when it is not there."""
@@ -118,7 +124,7 @@ class OnnxRuntime(Engine):
         assert provider is not None and self._model is not None, "load before compile"
         self._session = ort.InferenceSession(
             str(self._model),
-            sess_options=self._session_options(ort),
+            sess_options=self._with_account(self._session_options(ort)),
             providers=[(provider.name, provider.options())],
         )
         self._session.disable_fallback()
@@ -132,9 +138,28 @@ class OnnxRuntime(Engine):
             return _HostStep(self._session, images)
         return _DeviceStep(self._session, images, self._provider)
 
+    def arithmetic(self) -> dict[str, int]:
+        """Layers with weights in the optimised graph of this session, for INT8; empty for all else."""
+        if self._optimized is None:
+            return {}
+        return count_layers(Path(self._optimized.name) / _OPTIMIZED, framework("onnx", self.extra))
+
     def close(self) -> None:
-        """Let go of the session and its threads."""
+        """Let go of the session and its threads, and of the account it wrote."""
         self._session = None
+        if self._optimized is not None:
+            self._optimized.cleanup()
+
+    def _with_account(self, options: Any) -> Any:
+        """Let the session write down the graph that it will run: the proof of an INT8 label.
+
+        It costs the writing of the weights, so the other precisions, which have other proofs, go without.
+        """
+        assert self._provider is not None
+        if self.setup.precision is Precision.INT8 and self._provider.shows_graph:
+            self._optimized = TemporaryDirectory(prefix="dyno-onnxruntime-")
+            options.optimized_model_filepath = str(Path(self._optimized.name) / _OPTIMIZED)
+        return options
 
     def _session_options(self, ort: ModuleType) -> Any:
         options = ort.SessionOptions()

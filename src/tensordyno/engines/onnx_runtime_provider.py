@@ -42,12 +42,18 @@ class Provider:
             ours["use_tf32"] = "1" if self.precision is Precision.TF32 else "0"
         if self.name == _TENSORRT:
             ours["trt_fp16_enable"] = "1" if self.precision is Precision.FP16 else "0"
+            ours["trt_int8_enable"] = "1" if self.precision is Precision.INT8 else "0"
         return ours | {key: str(value) for key, value in self.asked.items()}
 
     def environment(self) -> dict[str, str]:
         """Variables to set before the session: TensorRT takes TF32 for float32 unless told otherwise."""
         strict = self.name == _TENSORRT and self.precision is not Precision.TF32
         return {"NVIDIA_TF32_OVERRIDE": "0"} if strict else {}
+
+    @property
+    def shows_graph(self) -> bool:
+        """Whether ONNX Runtime can write down the graph it made; TensorRT's engines are closed to it."""
+        return self.name != _TENSORRT
 
     @property
     def converts_graph(self) -> bool:
@@ -60,8 +66,8 @@ def provider_for(
 ) -> Provider:
     """The provider that `asked` names: in full, as cpu, cuda or tensorrt, or None for the device's own.
 
-    Raises Unsupported when it is not one of these, not in this build of ONNX Runtime (`available`), or
-    does not run on `device`.
+    Raises Unsupported when it is not one of these, not in this build of ONNX Runtime (`available`), does
+    not run on `device`, or has no kernels for INT8.
     """
     kind = device.partition(":")[0]
     name = _SHORT.get(asked or kind, asked or kind)
@@ -77,4 +83,9 @@ def provider_for(
         )
     if _DEVICE_KIND[name] != kind:
         raise Unsupported(f"{name} runs on {_DEVICE_KIND[name]} devices, and the trial asks for {device}.")
+    if name == _CUDA and precision is Precision.INT8:
+        raise Unsupported(
+            f"ONNX Runtime's {_CUDA} has no INT8 convolutions: it would compute in float32.",
+            "Type: --engine onnxruntime:provider=tensorrt",
+        )
     return Provider(name, device, precision, options)

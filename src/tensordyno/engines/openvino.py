@@ -9,17 +9,18 @@ import msgspec
 from tensordyno.engines.base import Engine, EngineOptions, EngineSetup, FloatArray, Precisions, Step
 from tensordyno.engines.device_facts import cpu_name
 from tensordyno.engines.framework import framework
+from tensordyno.engines.openvino_layers import layer_formats
 from tensordyno.engines.openvino_step import DeviceStep, HostStep, PipelinedStep, Slot
 from tensordyno.engines.out_of_memory import memory_errors
 from tensordyno.errors import Unsupported
 from tensordyno.models.base import PreparedModel
+from tensordyno.quantize.base import Form
 from tensordyno.records.build import Receipt
 from tensordyno.vocabulary import Boundary, Precision
 
-_TYPES = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16"}
-_CAPABILITIES = {Precision.FP32: "FP32", Precision.BF16: "BF16", Precision.FP16: "FP16"}
-# Layers that do the arithmetic, by OpenVINO's names for them.
-_ARITHMETIC = frozenset({"Convolution", "FullyConnected", "MatMul", "GroupConvolution"})
+# What is asked for by name; in a Q/DQ network that is the part left in floating point.
+_TYPES = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16", Precision.INT8: "f32"}
+_CAPABILITIES = {kind: str(kind).upper() for kind in _TYPES}
 
 
 class OpenVinoOptions(EngineOptions, frozen=True, kw_only=True):
@@ -36,6 +37,7 @@ class OpenVino(Engine):
     summary = "OpenVINO's CPU plug-in; latency or throughput hint"
     extra = "openvino"
     packages = ("openvino",)
+    activations = Form.RECTIFIED
     precisions: ClassVar[Precisions] = {"cpu": frozenset(_TYPES)}
     Options = OpenVinoOptions
 
@@ -47,6 +49,7 @@ class OpenVino(Engine):
         self._compiled: Any = None
         self._requests = 1
         self._choices: dict[str, str] = {}
+        self._formats: Counter[str] = Counter()
 
     def receipt(self) -> Receipt:
         """Import OpenVINO and ask its CPU plug-in for the precision. Raises Unsupported."""
@@ -90,6 +93,7 @@ class OpenVino(Engine):
         several = self._options.hint == "throughput" or self._options.streams is not None
         if several:
             self._requests = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self._formats = layer_formats(self._compiled)
         self._choices = self._decided()
 
     @memory_errors()
@@ -105,6 +109,10 @@ class OpenVino(Engine):
     def choices(self) -> dict[str, str]:
         """Streams, requests in flight, threads and the precision that the compiled model runs in."""
         return self._choices
+
+    def arithmetic(self) -> dict[str, int]:
+        """Layers by the format they run in, from the execution graph of the compiled model."""
+        return dict(self._formats)
 
     def close(self) -> None:
         """Let go of the compiled model and its threads."""
@@ -122,26 +130,17 @@ class OpenVino(Engine):
 
     def _decided(self) -> dict[str, str]:
         told = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        ran = self._arithmetic()
-        wanted = _TYPES[self.setup.precision]
-        if told != wanted or (ran and not ran[wanted]):
-            raise Unsupported(f"OpenVINO was asked for {wanted} and would compute in {told} ({dict(ran)}).")
+        ran, asked = self._formats, self.setup.precision
+        # Whether a Q/DQ network runs in INT8 is judged by the number of layers, by whoever knows that.
+        none = asked is not Precision.INT8 and ran and not ran[asked]
+        if told != _TYPES[asked] or none:
+            counts = ", ".join(f"{count} layers in {kind}" for kind, count in ran.most_common())
+            raise Unsupported(f"OpenVINO was asked for {asked} and would compute in {told} ({counts}).")
         return {
             "streams": str(self._compiled.get_property("NUM_STREAMS")),
             "requests in flight": str(self._requests),
             "threads": str(self._compiled.get_property("INFERENCE_NUM_THREADS")),
-            "arithmetic": ", ".join(f"{count} layers in {kind}" for kind, count in ran.most_common()),
         }
-
-    def _arithmetic(self) -> Counter[str]:
-        """Convolutions and matrix products of the compiled model by the type they run in."""
-        layers = (op.get_rt_info() for op in self._compiled.get_runtime_model().get_ops())
-        texts = (
-            {key: info[key].astype(str) for key in ("layerType", "runtimePrecision")}
-            for info in layers
-            if "layerType" in info and "runtimePrecision" in info
-        )
-        return Counter(t["runtimePrecision"] for t in texts if t["layerType"] in _ARITHMETIC)
 
 
 MEMBER = OpenVino

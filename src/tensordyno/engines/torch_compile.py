@@ -5,13 +5,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
-from tensordyno.engines.base import EngineOptions, EngineSetup, FloatArray
+from tensordyno.engines.base import EngineOptions, EngineSetup, FloatArray, Precisions, Refusals
 from tensordyno.engines.out_of_memory import is_out_of_memory, memory_errors
 from tensordyno.engines.torch_engine import CHANNELS_LAST, TorchEngine
+from tensordyno.engines.torch_int8 import int8_layers, read_qdq
 from tensordyno.engines.torch_settings import dtype_of
 from tensordyno.errors import Unsupported
+from tensordyno.models.base import PreparedModel
+from tensordyno.quantize.base import Form
 from tensordyno.records.build import Receipt
 from tensordyno.vocabulary import Precision
 
@@ -36,10 +39,18 @@ class TorchCompileOptions(EngineOptions, frozen=True, kw_only=True):
 
 
 class TorchCompile(TorchEngine):
-    """The module through torch.compile with static shapes."""
+    """The module through torch.compile with static shapes; for INT8 the Q/DQ file as such a module."""
 
     name = NAME
     summary = "PyTorch compiled by inductor, weights frozen"
+    activations = Form.RECTIFIED  # inductor looks for a Relu between convolution and quantization
+    precisions: ClassVar[Precisions] = {
+        **TorchEngine.precisions,
+        "cpu": TorchEngine.precisions["cpu"] | {Precision.INT8},
+    }
+    refusals: ClassVar[Refusals] = {
+        "cuda": {Precision.INT8: "PyTorch's inductor compiles Q/DQ networks to INT8 kernels for CPUs only"}
+    }
     Options = TorchCompileOptions
 
     def __init__(self, setup: EngineSetup, options: EngineOptions) -> None:
@@ -50,13 +61,19 @@ class TorchCompile(TorchEngine):
         reduced = setup.precision in _REDUCED
         self._autocast = reduced and setup.device == "cpu" and self._options.freezing
         self._kernels = setup.cache / "inductor"
+        self._layers = 0  # with weights, of a Q/DQ network
         self._choices: dict[str, str] = {}
+        self._arithmetic: dict[str, int] = {}
 
     def receipt(self) -> Receipt:
         """Import PyTorch, apply the settings, look for the compiler that inductor calls.
 
         Raises Unsupported when there is none.
         """
+        if self.setup.precision is Precision.INT8 and not self._options.freezing:
+            raise Unsupported(
+                "PyTorch's inductor makes INT8 kernels from frozen weights only (freezing=true)."
+            )
         receipt = super().receipt()
         compiler = os.environ.get("CXX", "g++")
         if self.setup.device == "cpu" and shutil.which(compiler) is None:
@@ -66,6 +83,15 @@ class TorchCompile(TorchEngine):
             )
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(self._kernels)
         return receipt
+
+    @memory_errors()
+    def load(self, model: PreparedModel) -> None:
+        """As the PyTorch engines do; for INT8 the Q/DQ file. Raises Unsupported, MemoryError."""
+        if self.setup.precision is not Precision.INT8:
+            super().load(model)
+            return
+        network = read_qdq(model.onnx)
+        self.module, self._layers = network.module, network.layers
 
     @memory_errors()
     def compile(self, example: FloatArray) -> None:
@@ -84,10 +110,17 @@ class TorchCompile(TorchEngine):
         with self._compiling(), torch.inference_mode():
             self.network(self.placement().placed(example))
         self._choices = self._decided(before)
+        if self.setup.precision is Precision.INT8:
+            ran = int8_layers()
+            self._arithmetic = {"int8": ran, "fp32": self._layers - ran}
 
     def choices(self) -> dict[str, str]:
         """Layout, number of graphs, and whether inductor found its kernels in its cache."""
         return self._choices
+
+    def arithmetic(self) -> dict[str, int]:
+        """For INT8: the layers that inductor counted as lowered to oneDNN's INT8 kernels, and the rest."""
+        return self._arithmetic
 
     def close(self) -> None:
         """Let go of the network and of the compiled code."""

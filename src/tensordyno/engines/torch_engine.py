@@ -2,7 +2,15 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from tensordyno.engines.base import Engine, EngineOptions, EngineSetup, FloatArray, Precisions, Step
+from tensordyno.engines.base import (
+    Engine,
+    EngineOptions,
+    EngineSetup,
+    FloatArray,
+    Precisions,
+    Refusals,
+    Step,
+)
 from tensordyno.engines.out_of_memory import memory_errors
 from tensordyno.engines.torch_settings import EXTRA, dtype_of, torch_receipt
 from tensordyno.engines.torch_step import Network, Placement, torch_step
@@ -12,6 +20,8 @@ from tensordyno.vocabulary import Boundary, Precision
 
 if TYPE_CHECKING:
     import torch
+
+_NO_INT8 = "eager PyTorch has no int8 kernels for Q/DQ networks: it would compute in float32"
 
 CHANNELS_LAST = "channels-last"
 CONTIGUOUS = "contiguous"
@@ -26,6 +36,10 @@ class TorchEngine(Engine):
     precisions: ClassVar[Precisions] = {
         "cpu": frozenset({Precision.FP32, Precision.BF16, Precision.FP16}),
         "cuda": frozenset({Precision.FP32, Precision.TF32, Precision.BF16, Precision.FP16}),
+    }
+    refusals: ClassVar[Refusals] = {
+        "cpu": {Precision.INT8: _NO_INT8 + "; torch-compile does, with kernels of oneDNN"},
+        "cuda": {Precision.INT8: _NO_INT8},
     }
 
     def __init__(self, setup: EngineSetup, options: EngineOptions) -> None:

@@ -40,9 +40,14 @@ class FigureData:
 
 @dataclass(frozen=True)
 class Empty:
-    """Why there is nothing to draw, as a sentence for the reader."""
+    """Why there is nothing to draw, as a sentence for the reader.
+
+    `expected` is false where the run never asked for what the figure shows: a report then leaves the
+    figure out without a word.
+    """
 
     reason: str
+    expected: bool = True
 
 
 class Figure(ABC):

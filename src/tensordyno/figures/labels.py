@@ -1,16 +1,26 @@
 """What panels and series are called: model and engine, plus only those conditions that differ in the run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from tensordyno.analysis.alike import Question, question
 from tensordyno.analysis.scores import Score
+from tensordyno.vocabulary import Precision
+
+# What of a calibration may differ, and how it is called.
+_CALIBRATIONS: dict[str, Callable[[Score], str]] = {
+    "method": lambda s: s.calibration_method,
+    "images": lambda s: f"{s.calibration_images:,} images" if s.calibration_images else "",
+    "batch": lambda s: f"{s.calibration_batch} at a time" if s.calibration_batch else "",
+    "seed": lambda s: f"seed {s.calibration_seed}" if s.calibration_seed is not None else "",
+    "kept": lambda s: f"{s.fp32_kept} kept in fp32" if s.fp32_kept is not None else "",
+}
 
 
 class Labels:
     """Names for the panels and series of one run.
 
-    A condition (boundary, device, data set, allocator, ...) is named only when it varies, so that two
-    trials never share a name unless they are the same, and a plain run has plain names.
+    A condition (boundary, device, data set, allocator, calibration, ...) is named only when it varies, so
+    that two trials never share a name unless they are the same, and a plain run has plain names.
     """
 
     def __init__(self, scores: Sequence[Score]) -> None:
@@ -21,6 +31,7 @@ class Labels:
         self._datasets = len({(q.model, q.dataset) for q in asked}) > len({q.model for q in asked})
         self._allocators = len({s.allocator for s in scores}) > 1
         self._threads = len({s.threads for s in scores if s.threads}) > 1
+        self._calibrations = [what for what, name in _CALIBRATIONS.items() if _varies(name, scores)]
 
     def panel(self, score: Score | Question) -> str:
         """What may be compared: 'resnet50', or 'resnet50, device boundary, 2 x cuda'."""
@@ -48,7 +59,31 @@ class Labels:
 
     def series(self, score: Score) -> str:
         """One configuration whatever its batch size: 'openvino bf16'."""
-        return f"{self.engine(score)} {score.precision}"
+        calibration = self.calibration(score)
+        return f"{self.engine(score)} {score.precision}{f' ({calibration})' if calibration else ''}"
+
+    def calibration(self, score: Score, besides: Collection[str] = ()) -> str:
+        """What sets a trial's calibration apart from the run's others: 'minmax, 125 images', or nothing.
+
+        Without what is named in `besides`: method, images, batch, seed, kept.
+        """
+        told = (_CALIBRATIONS[what](score) for what in self._calibrations if what not in besides)
+        return ", ".join(filter(None, told))
+
+
+def _varies(name: Callable[[Score], str], scores: Sequence[Score]) -> bool:
+    """Whether two INT8 trials that are otherwise alike differ in it."""
+    found: dict[tuple[Question, str], set[str]] = {}
+    for score in scores:
+        if score.precision == Precision.INT8 and score.calibration_method:
+            found.setdefault((question(score), score.engine), set()).add(name(score))
+    return any(len(names) > 1 for names in found.values())
+
+
+def points(fraction: float) -> str:
+    """A difference of accuracies in percentage points, signed: '−0.15'."""
+    text = f"{100 * fraction:+.2f}".replace("-", "−")
+    return "0.00" if text in ("+0.00", "−0.00") else text
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -52,6 +52,25 @@ def log_axis(low: float, high: float, room: float = 1.5) -> tuple[list[float], l
     return [float(f"{d:.4g}") for d in domain], [t for t in ticks if domain[0] <= t <= domain[1]]
 
 
+def spread(values: Sequence[float], least: float) -> list[float]:
+    """Places for labels that belong beside `values`: as near as can be, at least `least` apart.
+
+    Neighbours that collide share their mean place as a block, from the lowest up.
+    """
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    blocks: list[tuple[float, list[int]]] = []  # lowest place of a block, its members
+    for i in order:
+        low, members = values[i], [i]
+        while blocks and blocks[-1][0] + least * len(blocks[-1][1]) > low:
+            members = blocks.pop()[1] + members
+            low = sum(values[m] - least * n for n, m in enumerate(members)) / len(members)
+        blocks.append((low, members))
+    places = dict.fromkeys(order, 0.0)
+    for low, members in blocks:
+        places.update((m, low + least * n) for n, m in enumerate(members))
+    return [places[i] for i in range(len(values))]
+
+
 def first_panels(
     rows: Sequence[Row], kind: str = "models", *, limit: int = PANEL_LIMIT
 ) -> tuple[tuple[Row, ...], str]:

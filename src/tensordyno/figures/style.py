@@ -28,6 +28,15 @@ PRECISION_SHAPES = {
     "fp8": "cross",
 }
 
+# Calibration methods; none is an engine's colour.
+METHOD_COLOURS = {
+    "minmax": "#9a7420",
+    "percentile": "#8470dc",
+    "mse": "#1f8a99",
+    "entropy": "#d9415f",
+}
+LAYER_COLOURS = {"INT8": "#5b7db1", "kept in FP32": "#c8442b"}
+
 # Steps to the first result and phases of a trial, dark to light so that they survive a grey print.
 PHASE_COLOURS = {
     "import": "#2f4b7c",
@@ -70,6 +79,11 @@ def precision_scale(precisions: Sequence[str]) -> dict[str, list[str]]:
     known = [p for p in PRECISION_SHAPES if p in precisions]
     other = sorted(set(precisions) - set(known))
     return {"domain": known + other, "range": [PRECISION_SHAPES[p] for p in known] + ["stroke"] * len(other)}
+
+
+def method_colour(method: str) -> str:
+    """The colour of a calibration method; 'percentile:99.9' has that of percentiles."""
+    return METHOD_COLOURS.get(method.partition(":")[0], _RESERVE[-1])
 
 
 def paper(theme: Theme) -> str:

@@ -25,6 +25,8 @@ _SHARED_CODE = frozenset(
         "export",
         "external",
         "onnx_file",
+        "onnx_input",
+        "quantized_graph",
         "reference",
         "resolve",
         "cache_key",

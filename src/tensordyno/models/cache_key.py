@@ -12,7 +12,16 @@ from tensordyno.models.external import Origin, origin_of, source_file
 
 _HERE = Path(__file__).parent
 _DATA = _HERE.parent / "data"
-_MAKERS = ("layers.py", "weights.py", "export.py", "onnx_file.py", "reference.py", "prepared.py")
+_MAKERS = (
+    "layers.py",
+    "weights.py",
+    "export.py",
+    "onnx_file.py",
+    "onnx_input.py",
+    "quantized_graph.py",
+    "reference.py",
+    "prepared.py",
+)
 
 
 def cache_key(model: str, weights: str | None, seed: int, reference: str = "") -> str:

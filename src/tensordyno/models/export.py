@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tensordyno.errors import DataError, MissingPackage
 from tensordyno.models.base import BATCH_AXIS
+from tensordyno.models.onnx_input import PREPROCESSING, note_preprocessing
 from tensordyno.records.model import ModelCard
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def export_onnx(module: "nn.Module", card: ModelCard, path: Path) -> None:
 
     The graph maps `images` (N, C, H, W) to `logits` (N, classes) with symbolic N; batch norm is folded
     into the convolutions before it, and weights of more than 2 GiB lie in a second file beside `path`.
+    Its preprocessing is noted in the file.
     Raises MissingPackage without onnx and onnxscript, DataError (`export-failed`) when PyTorch cannot
     trace the network.
     """
@@ -47,6 +49,7 @@ def export_onnx(module: "nn.Module", card: ModelCard, path: Path) -> None:
             raise _not_exportable(card.name, wrong) from wrong
         assert program is not None
         _forget_origin(program)
+        program.model.metadata_props[PREPROCESSING] = note_preprocessing(card.preprocessing)
         program.save(path, external_data=weight_bytes > _PROTOBUF_LIMIT_BYTES)
 
 

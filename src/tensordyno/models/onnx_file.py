@@ -4,8 +4,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from tensordyno.errors import DataError, MissingPackage
 from tensordyno.models.base import BATCH_AXIS
+from tensordyno.models.onnx_input import feed_nchw, layout_of, noted_preprocessing
 from tensordyno.records.model import ModelCard, Preprocessing
 
 if TYPE_CHECKING:
@@ -15,28 +18,30 @@ _NAME_A_CLASSIFIER = "Give a file with one float32 image input (N, C, H, W) and 
 Shape = list[int | str]  # a number, the name of a symbolic axis, or "?"
 
 
-def open_classifier(path: Path) -> "tuple[ModelProto, ModelCard]":
+def open_classifier(path: Path, layout: str | None = None) -> "tuple[ModelProto, ModelCard]":
     """Read FILE.onnx as `images` (N, C, H, W) to `logits` (N, classes) with symbolic N.
 
     The input and the first output get those names, other outputs are dropped, and a fixed batch is made
-    symbolic. Raises MissingPackage, or DataError: `missing-onnx`, `broken-onnx` (truncated, not ONNX),
+    symbolic. An input (N, H, W, C) is fed through a transpose; `layout` says `nchw` or `nhwc` where the
+    shape does not. Preprocessing is what a file of ours notes, else that of ImageNet.
+    Raises MissingPackage, or DataError: `missing-onnx`, `broken-onnx` (truncated, not ONNX),
     `not-a-classifier` (with what was found), `fixed-batch` (the graph works for one batch size only).
     """
     model = _load(path)
-    image_name, image = _image_input(model, path)
+    image_name, image, layout = _image_input(model, path, layout)
     scores_name, classes = _scores_output(model, path)
     _rename(model.graph, {image_name: "images", scores_name: "logits"})
+    if layout == "nhwc":
+        feed_nchw(model.graph)
     _keep_first_output(model.graph)
     _set_shapes(model.graph, [BATCH_AXIS, *image[1:]], [BATCH_AXIS, classes])
-    channels, height, width = shape = int(image[1]), int(image[2]), int(image[3])
+    shape = int(image[1]), int(image[2]), int(image[3])
     if isinstance(image[0], int):
         _free_reshapes(model.graph, image[0])
         _prove_free_batch(model, path, image[0], shape)
-    look = Preprocessing() if channels == 3 else Preprocessing(mean=(0.5,), std=(0.5,), channels="grey")
-    card = ModelCard(
-        name=path.stem, input_shape=(channels, height, width), classes=classes, preprocessing=look
-    )
-    return model, card
+    look = Preprocessing() if shape[0] == 3 else Preprocessing(mean=(0.5,), std=(0.5,), channels="grey")
+    look = replace(noted_preprocessing(model) or look, layout=layout)
+    return model, ModelCard(name=path.stem, input_shape=shape, classes=classes, preprocessing=look)
 
 
 def save(model: "ModelProto", path: Path) -> None:
@@ -73,7 +78,8 @@ def _shape(value: "ValueInfoProto") -> Shape:
     return [a.dim_value if a.HasField("dim_value") else a.dim_param or "?" for a in axes]
 
 
-def _image_input(model: "ModelProto", path: Path) -> tuple[str, Shape]:
+def _image_input(model: "ModelProto", path: Path, layout: str | None) -> tuple[str, Shape, str]:
+    """Name, shape (N, C, H, W) and layout of the input, which has the shape's axes in the layout's order."""
     from onnx import TensorProto
 
     weights = {tensor.name for tensor in model.graph.initializer}  # old files list them as inputs too
@@ -81,12 +87,14 @@ def _image_input(model: "ModelProto", path: Path) -> tuple[str, Shape]:
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs) or "none"
         raise _not_a_classifier(path, f"it has {len(inputs)} inputs ({names})")
-    shape, kind = _shape(inputs[0]), inputs[0].type.tensor_type.elem_type
+    stored, kind = _shape(inputs[0]), inputs[0].type.tensor_type.elem_type
     if kind != TensorProto.FLOAT:
         raise _not_a_classifier(path, f"its input is {TensorProto.DataType.Name(kind).lower()}, not float32")
+    layout = layout or layout_of(stored)
+    shape = [stored[axis] for axis in (0, 3, 1, 2)] if layout == "nhwc" and len(stored) == 4 else stored
     if len(shape) != 4 or shape[1] not in (1, 3) or not all(isinstance(side, int) for side in shape[1:]):
-        raise _not_a_classifier(path, f"its input has the shape {_text(shape)}")
-    return inputs[0].name, shape
+        raise _not_a_classifier(path, f"its input has the shape {_text(stored)}")
+    return inputs[0].name, shape, layout
 
 
 def _scores_output(model: "ModelProto", path: Path) -> tuple[str, int]:

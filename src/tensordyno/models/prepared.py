@@ -2,7 +2,7 @@
 
 model.onnx           float32 graph, `images` to `logits`, symbolic batch
 weights.safetensors  state dict (not for a network that came as ONNX)
-reference.npz        `images` and the strict FP32 `logits` they give
+reference.npz        `images` and the strict FP32 `logits` they give (of a Q/DQ file: its own, unoptimised)
 facts.json           ModelFacts; written last into a folder that gets its name when it is complete
 """
 
@@ -18,8 +18,10 @@ import numpy as np
 
 from tensordyno.errors import DataError, StoreError, Unsupported
 from tensordyno.models.base import PreparedModel
+from tensordyno.models.onnx_input import PREPROCESSING, note_preprocessing
+from tensordyno.models.quantized_graph import int8_layers, is_quantized
 from tensordyno.models.reference import FloatArray, onnx_logits, torch_logits
-from tensordyno.records.model import ModelFacts
+from tensordyno.records.model import ModelCard, ModelFacts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -110,7 +112,7 @@ def _write(resolved: "Resolved", folder: Path, images: FloatArray) -> None:
     if resolved.module is not None:
         cost, digest, logits = _write_module(resolved, resolved.module, folder, images)
     else:
-        cost, digest, logits = _write_graph(resolved.onnx, folder, images)
+        cost, digest, logits = _write_graph(resolved.onnx, resolved.card, folder, images)
     np.savez(folder / _REFERENCE, images=images.astype(np.float32, copy=False), logits=logits)
     facts = ModelFacts(
         name=resolved.card.name,
@@ -122,6 +124,8 @@ def _write(resolved: "Resolved", folder: Path, images: FloatArray) -> None:
         weights_hash=digest,
         preprocessing=resolved.card.preprocessing,
         source=resolved.source,
+        quantized=is_quantized(folder / _ONNX),
+        int8_layers=int8_layers(resolved.onnx.graph) if resolved.onnx is not None else 0,
     )
     (folder / _FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
 
@@ -151,12 +155,16 @@ def _state(module: "nn.Module") -> dict[str, Any]:
     return state
 
 
-def _write_graph(model: Any, folder: Path, images: FloatArray) -> "tuple[Cost, str, FloatArray]":
-    from onnx import numpy_helper
+def _write_graph(
+    model: Any, card: ModelCard, folder: Path, images: FloatArray
+) -> "tuple[Cost, str, FloatArray]":
+    from onnx import helper, numpy_helper
 
     from tensordyno.models.count import count_onnx
     from tensordyno.models.onnx_file import save
 
+    notes = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(model, notes | {PREPROCESSING: note_preprocessing(card.preprocessing)})
     cost = count_onnx(model)
     digest = _digest((tensor.name, numpy_helper.to_array(tensor)) for tensor in model.graph.initializer)
     save(model, folder / _ONNX)

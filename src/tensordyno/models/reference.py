@@ -32,6 +32,7 @@ def torch_logits(module: "nn.Module", images: FloatArray) -> FloatArray:
 def onnx_logits(model: str | bytes, images: FloatArray) -> FloatArray:
     """Logits (n, classes) of an ONNX file (or its bytes) by ONNX Runtime with no graph optimisation.
 
+    So the layers of a Q/DQ file compute in float32, from values that were rounded to INT8.
     Raises MissingPackage without onnxruntime.
     """
     try:

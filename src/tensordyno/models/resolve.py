@@ -1,13 +1,16 @@
 """From what a user typed to a network in memory: a module with weights, or an ONNX graph, and its card."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET
 
 from tensordyno.errors import MissingPackage, UsageError
 from tensordyno.models.base import FAMILIES, cards, family_of
 from tensordyno.models.external import Origin, build_external, origin_of
-from tensordyno.records.model import ModelCard
+from tensordyno.records.model import ModelCard, PreprocessingChange
 from tensordyno.vocabulary import WeightsKind
 
 if TYPE_CHECKING:
@@ -28,17 +31,39 @@ class Resolved:
     onnx: "ModelProto | None" = None
 
 
-def resolve(model: str, weights: str | None = None, seed: int = 0) -> Resolved:
+def resolve(
+    model: str,
+    weights: str | None = None,
+    seed: int = 0,
+    preprocessing: PreprocessingChange | None = None,
+) -> Resolved:
     """The network that `model` names, with the weights of a checkpoint file, its own, or random ones.
 
     `model` is a name of the catalogue, `torchvision:NAME`, `timm:NAME`, `package.module:function` or a
     path that ends in `.onnx`. Without `weights` a network gets the weights in our package, those that
-    its function or file brings, or else random ones drawn from `seed`.
-    Raises UnknownName, MissingPackage, DataError, and UsageError (`weights-in-onnx`).
+    its function or file brings, or else random ones drawn from `seed`. Its card says how images become
+    inputs: as the network's own source says, changed by `preprocessing`.
+    Raises UnknownName, MissingPackage, DataError, and UsageError (`weights-in-onnx`, `layout-of-module`).
     """
+    change = preprocessing or PreprocessingChange()
+    if origin_of(model) is Origin.ONNX:
+        resolved = _onnx_file(Path(model), weights, change)
+    elif change.layout == "nhwc":
+        raise UsageError(
+            "layout-of-module",
+            f"{model} is a PyTorch network, and those read (N, C, H, W).",
+            "Leave out layout=nhwc; it is for ONNX files.",
+        )
+    else:
+        resolved = _module(model, weights, seed)
+    card = resolved.card
+    return replace(
+        resolved, card=msgspec.structs.replace(card, preprocessing=change.applied_to(card.preprocessing))
+    )
+
+
+def _module(model: str, weights: str | None, seed: int) -> Resolved:
     origin = origin_of(model)
-    if origin is Origin.ONNX:
-        return _onnx_file(Path(model), weights)
     _require_torch()
     from tensordyno.models.weights import initialise, load_checkpoint
 
@@ -82,7 +107,7 @@ def _built(model: str, seed: int) -> "tuple[nn.Module, ModelCard]":
     return build_definition(model, card.classes), card
 
 
-def _onnx_file(path: Path, weights: str | None) -> Resolved:
+def _onnx_file(path: Path, weights: str | None, change: PreprocessingChange) -> Resolved:
     from tensordyno.models.onnx_file import open_classifier
 
     if weights:
@@ -91,7 +116,7 @@ def _onnx_file(path: Path, weights: str | None) -> Resolved:
             f"{path} holds its own weights; {weights} cannot replace them.",
             "Leave out --weights.",
         )
-    graph, card = open_classifier(path)
+    graph, card = open_classifier(path, None if change.layout is UNSET else change.layout)
     return Resolved(card=card, weights=WeightsKind.EMBEDDED, source=str(path), onnx=graph)
 
 

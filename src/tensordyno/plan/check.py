@@ -11,6 +11,7 @@ from tensordyno.datasets.base import DATASETS, member_of
 from tensordyno.engines.base import ENGINES
 from tensordyno.errors import DataError, SpecError, UnknownName
 from tensordyno.models.base import cards
+from tensordyno.plan.calibration import check_methods
 from tensordyno.plan.options import check_options
 from tensordyno.records.trial import EngineChoice
 from tensordyno.spec.places import KeyPath, Places
@@ -23,8 +24,9 @@ _OTHER_MODELS = "Also: torchvision:NAME, timm:NAME, FILE.onnx, package.module:fu
 def check_names(spec: Spec, places: Places) -> None:
     """Raise SpecError for a name that means nothing here, DataError for a file that is not there.
 
-    Slugs: unknown-model, unknown-engine, unknown-option, bad-option, unknown-dataset, unknown-sensor;
-    missing-model, missing-weights, missing-data, missing-interpreter, missing-recording.
+    Slugs: unknown-model, unknown-engine, unknown-option, bad-option, unknown-dataset, unknown-sensor,
+    unknown-calibration-method, bad-method; missing-model, missing-weights, missing-data,
+    missing-interpreter, missing-recording.
     """
     for path, part in _parts(spec):
         for index, model in enumerate(part.models or ()):
@@ -33,6 +35,9 @@ def check_names(spec: Spec, places: Places) -> None:
             _check_engine(engine, (*path, "engines", index), places)
         _check_dataset(part.dataset or None, (*path, "dataset"), places)
         _check_weights(part.weights or None, (*path, "weights"), places)
+        if part.calibration:
+            check_methods(part.calibration, (*path, "calibration"), places)
+            _check_dataset(part.calibration.data, (*path, "calibration", "data"), places)
     for index, source in enumerate(spec.telemetry.sources or ()):
         _check_source(source, ("telemetry", "sources", index), places)
 

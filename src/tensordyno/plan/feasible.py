@@ -1,10 +1,14 @@
 """Which trials cannot work on this machine, and why: reasons for Skips, never errors."""
 
+from pathlib import Path
+
 from tensordyno.engines.base import Engine, engine_class
 from tensordyno.errors import MissingPackage
+from tensordyno.models.quantized_graph import is_quantized
 from tensordyno.plan.host import Host
 from tensordyno.records.trial import Trial
 from tensordyno.scenarios.base import SCENARIOS
+from tensordyno.vocabulary import Precision, Task
 
 _COLLECTIONS = ("torchvision", "timm")
 
@@ -27,7 +31,7 @@ def refusal(trial: Trial, host: Host) -> str | None:
 
 
 def _task(trial: Trial) -> str | None:
-    if trial.task in SCENARIOS.names():
+    if trial.task is Task.ACCURACY or trial.task in SCENARIOS.names():  # right answers need no scenario
         return None
     return f"this version of Tensordyno has no {trial.task}"
 
@@ -48,10 +52,19 @@ def _missing(packages: tuple[str, ...], extra: str, host: Host) -> str | None:
 
 def _model(trial: Trial, engine: type[Engine], host: Host) -> str | None:
     """Networks are built and exported by this interpreter, so those that are no ONNX file need torch."""
-    is_onnx = trial.model.lower().endswith(".onnx")
-    if is_onnx and engine.reads == "module":
+    if trial.model.lower().endswith(".onnx"):
+        return _onnx_file(trial, engine)
+    return _missing(("torch",), "torch", host) or _collection(trial.model, host)
+
+
+def _onnx_file(trial: Trial, engine: type[Engine]) -> str | None:
+    """INT8 reaches every engine as a Q/DQ file."""
+    int8 = trial.precision is Precision.INT8
+    if not int8 and is_quantized(Path(trial.model)):
+        return f"{trial.model} is a Q/DQ network and can only run in int8 [already-quantized]"
+    if not int8 and engine.reads == "module":
         return f"{engine.name} runs PyTorch networks, and {trial.model} is an ONNX file"
-    return None if is_onnx else _missing(("torch",), "torch", host) or _collection(trial.model, host)
+    return None
 
 
 def _collection(model: str, host: Host) -> str | None:

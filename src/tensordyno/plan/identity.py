@@ -8,7 +8,10 @@ from pathlib import PurePath
 
 import msgspec
 
+from tensordyno.records.calibration import Calibration
 from tensordyno.records.trial import Trial
+from tensordyno.spec.preprocessing_text import preprocessing_text
+from tensordyno.vocabulary import Task
 
 _LONGEST = 120  # characters; file systems allow 255 bytes, suffixes included
 
@@ -16,9 +19,10 @@ _LONGEST = 120  # characters; file systems allow 255 bytes, suffixes included
 def with_ids(trials: Iterable[Trial]) -> tuple[Trial, ...]:
     """The trials in order, duplicates removed, each with its id.
 
-    An id is model-engine-precision-b<batch>-boundary. Trials that share one also carry the engine
-    options, interpreter, allocator, device, threads, dataset or weights in which they differ, and a
-    short hash if even that leaves them equal.
+    An id is model-engine-precision-b<batch>-boundary. Trials that share one also carry the task, engine
+    options, interpreter, allocator, device, threads, dataset, weights, preprocessing or calibration
+    (images, method, seed, data, what stays in FP32) in which they differ, and a short hash if even that
+    leaves them equal.
     """
     distinct: dict[bytes, Trial] = {}
     for trial in trials:
@@ -73,7 +77,20 @@ def _options(trial: Trial) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(trial.engine.options.items()))
 
 
+def _of_calibration(part: Callable[[Calibration], str]) -> Callable[[Trial], str]:
+    return lambda trial: "" if trial.calibration is None else part(trial.calibration)
+
+
+def _kept(calibration: Calibration) -> str:
+    """What stays in FP32: 'keep3', 'keepauto0.01-first'."""
+    keep = calibration.keep_fp32
+    parts = [f"keepauto{calibration.max_drop:g}" if keep == "auto" else f"keep{keep}" if keep else ""]
+    parts += ["" if calibration.first_layer else "first", "" if calibration.last_layer else "last"]
+    return "-".join(filter(None, parts))
+
+
 _TELLING: tuple[Callable[[Trial], str], ...] = (
+    lambda t: "" if t.task is Task.INFERENCE else t.task.value,
     _options,
     lambda t: PurePath(t.engine.python).parent.parent.name if t.engine.python else "",
     lambda t: "" if t.allocator == "default" else t.allocator,
@@ -81,6 +98,13 @@ _TELLING: tuple[Callable[[Trial], str], ...] = (
     lambda t: "" if t.threads is None else f"t{t.threads}",
     lambda t: PurePath(t.dataset).stem,
     lambda t: PurePath(t.weights).stem if t.weights else "",
+    lambda t: "held-out" if t.hold_out else "",
+    lambda t: preprocessing_text(t.preprocessing.wanted()) if t.preprocessing else "",
+    _of_calibration(lambda c: f"{c.batches}x{c.batch_size}"),
+    _of_calibration(lambda c: c.method),
+    _of_calibration(lambda c: f"s{c.seed}"),
+    _of_calibration(lambda c: PurePath(c.data).stem if c.data else ""),
+    _of_calibration(_kept),
 )
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from tensordyno.plan.identity import file_safe, model_text, unique
 from tensordyno.records.trial import Trial
+from tensordyno.vocabulary import Task
 
 
 def into_groups(trials: Iterable[Trial], max_alive: int, *, interleave: bool = True) -> tuple[Trial, ...]:
@@ -15,13 +16,17 @@ def into_groups(trials: Iterable[Trial], max_alive: int, *, interleave: bool = T
 
     A group is what is compared: same task, network, weights, data, batch size, boundary and device;
     its workers are alive together and measure in turns. More than `max_alive` of them are split into
-    chunks as equal as can be, in order. Without `interleave` each trial is a group of its own.
+    chunks as equal as can be, in order. Without `interleave`, and where nothing is timed, each trial is
+    a group of its own.
     """
     found: dict[tuple[object, ...], list[Trial]] = {}
     for trial in trials:
         found.setdefault(_compared(trial), []).append(trial)
-    most = max_alive if interleave else 1
-    named = [pair for members in found.values() for pair in _named_chunks(members, most)]
+    named = [
+        pair
+        for members in found.values()
+        for pair in _named_chunks(members, max_alive if interleave and _is_timed(members[0]) else 1)
+    ]
     names = unique([name for name, _ in named], [chunk[0].id.encode() for _, chunk in named])
     return tuple(
         msgspec.structs.replace(trial, group=name)
@@ -30,12 +35,18 @@ def into_groups(trials: Iterable[Trial], max_alive: int, *, interleave: bool = T
     )
 
 
+def _is_timed(trial: Trial) -> bool:
+    return trial.task is not Task.ACCURACY
+
+
 def _compared(trial: Trial) -> tuple[object, ...]:
     return (
         trial.task,
         trial.model,
         trial.weights,
         trial.dataset,
+        trial.hold_out,
+        trial.preprocessing,
         trial.batch_size,
         trial.boundary,
         trial.device,

@@ -40,6 +40,7 @@ class Built(Record, frozen=True, kw_only=True):
     size_bytes: int = 0  # of the model file the engine read
     peak_rss_bytes: int = 0  # of the worker process after the first inference
     choices: dict[str, str] = msgspec.field(default_factory=dict)  # decided by measuring: layout, ...
+    arithmetic: dict[str, int] = msgspec.field(default_factory=dict)  # number format -> layers with weights
 
     @property
     def time_to_first_inference_s(self) -> float:

@@ -7,6 +7,7 @@ print to stdout. The same lines can be typed by hand: `python -m tensordyno.work
 from tensordyno.records.base import Record
 from tensordyno.records.build import Accuracy, Built, ProcessFacts, Receipt, Verification
 from tensordyno.records.burst import Burst, Warmup
+from tensordyno.records.calibration import CalibrationFacts
 from tensordyno.records.model import ModelFacts
 from tensordyno.records.outcome import Phase
 from tensordyno.records.trial import Trial
@@ -19,6 +20,16 @@ class PrepareOrder(Record, frozen=True, kw_only=True, tag="prepare"):
     folder: str  # where the prepared model goes
 
 
+class QuantizeOrder(Record, frozen=True, kw_only=True, tag="quantize"):
+    """Calibrate the trial's prepared network for INT8, or find that this was done before."""
+
+    trial: Trial  # with its calibration
+    folder: str  # of the prepared model
+    cache: str  # where histograms, tables and Q/DQ files are kept
+    sensitivity: bool = False  # rank the layers even when none is to be kept in FP32
+    table: str = ""  # file of a calibration table to use instead of calibrating
+
+
 class ReceiptOrder(Record, frozen=True, kw_only=True, tag="receipt"):
     """Only take the receipt of the trial's engine; a refusal is an answer, not the worker's end."""
 
@@ -29,7 +40,8 @@ class BuildOrder(Record, frozen=True, kw_only=True, tag="build"):
     """Build, verify and check the accuracy of one trial from a prepared model."""
 
     trial: Trial
-    folder: str
+    folder: str  # of the prepared model
+    quantized: str = ""  # folder of its Q/DQ files; empty unless the trial is INT8
 
 
 class BurstOrder(Record, frozen=True, kw_only=True, tag="burst"):
@@ -50,6 +62,22 @@ class PreparedReport(Record, frozen=True, kw_only=True, tag="prepared"):
     phase: Phase
 
 
+class ProgressReport(Record, frozen=True, kw_only=True, tag="progress"):
+    """How far a long order has come; any number of them may precede its answer."""
+
+    doing: str  # "calibrating", "ranking layers"
+    done: int
+    total: int
+
+
+class QuantizedReport(Record, frozen=True, kw_only=True, tag="quantized"):
+    """The Q/DQ files and their calibration table lie in the folder."""
+
+    folder: str
+    facts: CalibrationFacts
+    phase: Phase
+
+
 class ReadyReport(Record, frozen=True, kw_only=True, tag="ready"):
     """The worker runs and its engine gave a receipt."""
 
@@ -65,6 +93,8 @@ class BuiltReport(Record, frozen=True, kw_only=True, tag="built"):
     verification: Verification
     accuracy: Accuracy | None
     phases: tuple[Phase, ...]
+    calibration: CalibrationFacts | None = None
+    answers: bytes = b""  # int32 little-endian, a row an image: label, first class, rank of the label from 0
 
 
 class BurstReport(Record, frozen=True, kw_only=True, tag="burst"):
@@ -87,5 +117,13 @@ class FailureReport(Record, frozen=True, kw_only=True, tag="failure"):
     detail: str = ""  # traceback, shown with --debug and kept in the log
 
 
-Order = PrepareOrder | ReceiptOrder | BuildOrder | BurstOrder | FinishOrder
-Report = PreparedReport | ReadyReport | BuiltReport | BurstReport | FailureReport
+Order = PrepareOrder | QuantizeOrder | ReceiptOrder | BuildOrder | BurstOrder | FinishOrder
+Report = (
+    PreparedReport
+    | ProgressReport
+    | QuantizedReport
+    | ReadyReport
+    | BuiltReport
+    | BurstReport
+    | FailureReport
+)

@@ -3,6 +3,7 @@
 from tensordyno.records.base import Record
 from tensordyno.records.build import Accuracy, Built, ProcessFacts, Receipt, Verification
 from tensordyno.records.burst import Burst, Warmup
+from tensordyno.records.calibration import CalibrationFacts
 from tensordyno.records.model import ModelFacts
 from tensordyno.records.trial import Trial
 from tensordyno.vocabulary import Verdict
@@ -17,7 +18,9 @@ class Phase(Record, frozen=True, kw_only=True):
 
 
 class Outcome(Record, frozen=True, kw_only=True):
-    """One trial's end. Written once, flushed at once; raw latencies lie in `samples/<trial id>.npy`."""
+    """One trial's end. Written once, flushed at once; raw latencies lie in `samples/<trial id>.npy`,
+    the answers to labelled images in `answers/<trial id>.npy`.
+    """
 
     trial: Trial
     verdict: Verdict
@@ -27,6 +30,7 @@ class Outcome(Record, frozen=True, kw_only=True):
     receipt: Receipt | None = None
     process: ProcessFacts | None = None
     built: Built | None = None
+    calibration: CalibrationFacts | None = None  # of an INT8 trial
     verification: Verification | None = None
     accuracy: Accuracy | None = None
     warmup: Warmup | None = None

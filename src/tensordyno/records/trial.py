@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 
 from tensordyno.records.base import Record
+from tensordyno.records.calibration import Calibration
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.vocabulary import Boundary, Precision, Task
 
 
@@ -57,6 +59,9 @@ class Trial(Record, frozen=True, kw_only=True):
     verify_images: int = 32  # compared with the strict FP32 reference
     accuracy_images: int = 2000  # most labelled images used for top-1 and top-5
     skip_unreadable: bool = False
+    calibration: Calibration | None = None  # of an INT8 trial; None for every other precision
+    hold_out: bool = False  # a dataset without a calibration split keeps a fifth of itself for one
+    preprocessing: PreprocessingChange | None = None  # None: the network's own, unchanged
     measurement: Measurement = Measurement()
     group: str = ""  # trials of one group are interleaved in rounds
 

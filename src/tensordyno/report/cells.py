@@ -2,6 +2,7 @@
 
 from tensordyno.analysis.baseline import Relative
 from tensordyno.analysis.scores import Interval
+from tensordyno.figures.labels import points
 from tensordyno.units import significant, with_interval, with_unit
 from tensordyno.vocabulary import Verdict
 
@@ -42,6 +43,29 @@ def share(interval: Interval | None) -> str:
     if interval is None:
         return UNKNOWN
     return f"{100 * interval.value:.2f} % ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number whose minus sign is one: '−0.15', '0.15'."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """'90.90 %'."""
+    return UNKNOWN if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def difference(interval: Interval | None) -> str:
+    """A difference of accuracies in points: '−0.15 (−0.62 to +0.31)'."""
+    if interval is None:
+        return UNKNOWN
+    doubt = difference_range(interval)
+    return f"{points(interval.value)}{f' ({doubt})' if doubt else ''}"
+
+
+def difference_range(interval: Interval) -> str:
+    """'−0.62 to +0.31', or nothing where the interval is refused."""
+    return f"{points(interval.low)} to {points(interval.high)}" if interval.is_bounded else ""
 
 
 def number(value: float | None, unit: str = "") -> str:

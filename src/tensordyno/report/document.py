@@ -4,16 +4,20 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tensordyno.analysis.accuracy import accuracy_rows
 from tensordyno.analysis.baseline import bursts_of, chosen_baseline, relative
 from tensordyno.analysis.caution import Warning
 from tensordyno.analysis.checks import warnings
 from tensordyno.analysis.scores import Score
 from tensordyno.report import cells
+from tensordyno.report.accuracy_table import AccuracyTable, accuracy_table
 from tensordyno.report.answer import Verdicts, Words
+from tensordyno.report.calibration_text import Calibrated, calibrations
 from tensordyno.report.conditions import Group, conditions, machine_line
 from tensordyno.report.drawings import Drawing
 from tensordyno.report.method_text import methods
-from tensordyno.report.outline import OUTLINE, Section
+from tensordyno.report.outline import Section, filled, is_timed, sections
+from tensordyno.report.right_answers import accuracy_answers, accuracy_headline
 from tensordyno.report.trial_table import TrialTable, tally, trial_table
 from tensordyno.store.reader import Run
 
@@ -23,11 +27,14 @@ GRAVE = frozenset(
         "fake-clock",
         "failed",
         "verification-failed",
+        "int8-drop",
+        "accuracy-drop",
         "faster-but-unstable",
         "unstable",
         "mixed-boundaries",
     }
 )
+_ALWAYS = {"answer", "trials", "environment", "warnings", "method", "reproduce"}
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,15 @@ class Document:
     baseline: str
     answers: tuple[Verdicts, ...]
     trials: TrialTable
+    accuracy: AccuracyTable | None
+    calibrations: tuple[Calibrated, ...]
     drawings: dict[str, Drawing]
     warnings: tuple[Warning, ...]
     environment: tuple[Group, ...]
     methods: tuple[str, ...]
     command: str
-    outline: tuple[Section, ...] = OUTLINE
+    is_timed: bool  # whether anything was to be timed
+    outline: tuple[Section, ...]
 
 
 def document(run: Run, scores: Sequence[Score], drawings: Sequence[Drawing]) -> Document:
@@ -57,22 +67,31 @@ def document(run: Run, scores: Sequence[Score], drawings: Sequence[Drawing]) -> 
     baseline = chosen_baseline(run, scores)
     ratios = relative(scores, bursts_of(run), baseline) if baseline else {}
     words = Words(run, scores, ratios, baseline)
+    compared = accuracy_rows(run, scores)
+    judged = accuracy_headline(compared, scores)
+    answers = words.answers(scores)
+    accuracy, calibrated = accuracy_table(compared, scores), calibrations(run)
+    parts = _ALWAYS | ({"accuracy"} if accuracy else set()) | ({"calibration"} if calibrated else set())
     return Document(
         title=_title(run, scores),
-        headline=words.headline(scores),
+        headline=words.headline(scores) if answers or not judged else judged,
         machine=machine_line(run.header.machine),
         started=started(run),
         run=run.header.run,
         version=run.header.version,
         tally=tally(scores),
         baseline=baseline,
-        answers=words.answers(scores),
+        answers=(*answers, *accuracy_answers(compared, scores)),
         trials=trial_table(scores, ratios, baseline),
+        accuracy=accuracy,
+        calibrations=calibrated,
         drawings={drawing.name: drawing for drawing in drawings},
         warnings=warnings(run, scores),
         environment=conditions(run),
         methods=methods(run, scores),
         command=_shown(run.header.command),
+        is_timed=is_timed(scores),
+        outline=filled(sections(scores), parts, {drawing.name for drawing in drawings}),
     )
 
 

@@ -40,14 +40,19 @@ class Drawing:
 
 
 def draw(run: Run, scores: Sequence[Score], names: Iterable[str]) -> tuple[Drawing, ...]:
-    """The figures of these names. Raises MissingPackage when Altair is not installed."""
-    return tuple(_draw(run, scores, name) for name in names)
+    """The figures of these names, less those that the run did not ask for.
+
+    Raises MissingPackage when Altair is not installed.
+    """
+    return tuple(made for name in names if (made := _draw(run, scores, name)))
 
 
-def _draw(run: Run, scores: Sequence[Score], name: str) -> Drawing:
+def _draw(run: Run, scores: Sequence[Score], name: str) -> Drawing | None:
     member = figure(name)
     data = member.data(run, scores)
     if isinstance(data, Empty):
+        if not data.expected:
+            return None
         return Drawing(name, member.title, member.how_to_read, reason=data.reason)
     told = data.told
     return Drawing(

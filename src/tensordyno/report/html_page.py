@@ -32,6 +32,8 @@ def html_page(document: Document, library: str) -> str:
         doc=document,
         answer=parts.answer,
         drawn=parts.drawn,
+        accuracy=parts.accuracy,
+        calibrated=parts.calibrated,
         rows=Markup(_rows(document.trials)),
         css=Markup(_text("page.css")),
         js=Markup(_text("page.js")),

@@ -32,14 +32,15 @@ def _section(document: Document, section: Section) -> Iterable[str]:
     parts: dict[str, Callable[[Document], Iterable[str]]] = {
         "answer": _answers,
         "trials": _trials,
+        "accuracy": _accuracy,
+        "calibration": _calibrations,
         "environment": _environment,
         "warnings": _warnings,
         "method": lambda doc: "\n\n".join(doc.methods).split("\n"),
         "reproduce": lambda doc: ["```", doc.command, "```"],
     }
-    if section.part:
-        return parts[section.part](document)
-    return [line for name in section.figures for line in _figure(document.drawings[name])]
+    part = [*parts[section.part](document), ""] if section.part else []
+    return [*part, *(line for name in section.figures for line in _figure(document.drawings[name]))]
 
 
 def _answers(document: Document) -> list[str]:
@@ -76,6 +77,25 @@ def _trial(row: TrialRow, width: int) -> list[str]:
     verdict = f"{row.verdict_text}: {row.reason}" if row.reason else row.verdict_text
     cells = [*(cell.text for cell in row.asked), verdict, *(cell.text for cell in row.found)]
     return [*cells, *[""] * (width - len(cells))]
+
+
+def _accuracy(document: Document) -> list[str]:
+    table = document.accuracy
+    assert table is not None  # the outline leaves the part out otherwise
+    rows = [(*row.asked, *(measure.line for measure in row.found)) for row in table.rows]
+    align = "l" * len(table.asked) + "r" * len(table.found)
+    lines = [table.how_to_read, "", *_table((*table.asked, *table.found), rows, align)]
+    return [*lines, *(["", f"{table.left_out:,} more rows are in trials.csv."] if table.left_out else [])]
+
+
+def _calibrations(document: Document) -> list[str]:
+    lines: list[str] = []
+    for network in document.calibrations:
+        lines += [f"### {network.name}", "", _plain(" ".join(network.sentences)), ""]
+        for table in network.tables:
+            align = "l" + "r" * (len(table.headings) - 1)
+            lines += [f"{table.caption}:", "", *_table(table.headings, table.rows, align), ""]
+    return lines
 
 
 def _figure(drawing: Drawing) -> list[str]:

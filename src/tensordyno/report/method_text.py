@@ -8,7 +8,7 @@ from tensordyno.analysis.verification import BANDS
 from tensordyno.records.trial import Measurement
 from tensordyno.report import cells
 from tensordyno.store.reader import Run
-from tensordyno.vocabulary import Boundary
+from tensordyno.vocabulary import Boundary, Task
 
 _BOUNDARIES = {
     Boundary.HOST: "from an input array in host memory to a result in host memory (boundary 'host')",
@@ -18,13 +18,15 @@ _BOUNDARIES = {
 
 def methods(run: Run, scores: Sequence[Score]) -> tuple[str, ...]:
     """Paragraphs, each one sentence or more, in the order in which a trial goes."""
+    timed = bool(_measurements(run))
     paragraphs = (
         _planning(run),
         _verification(run, scores),
+        _calibration(run),
         _timing(run),
         _contention(run),
-        _statistics(),
-        _telemetry(run),
+        _statistics(timed, scores),
+        _telemetry(run) if timed else "",
         _weights(scores),
     )
     return tuple(p for p in paragraphs if p)
@@ -37,11 +39,11 @@ def _range(values: Sequence[float], unit: str, factor: float = 1.0) -> str:
 
 
 def _measurements(run: Run) -> list[Measurement]:
-    return [t.measurement for t in run.plan.trials]
+    return [t.measurement for t in run.plan.trials if t.task != Task.ACCURACY]
 
 
 def _planning(run: Run) -> str:
-    groups = [t.group for t in run.plan.trials if t.group]
+    groups = [t.group for t in run.plan.trials if t.group and t.task != Task.ACCURACY]
     largest = max((groups.count(g) for g in set(groups)), default=0)
     shuffled = ""
     if largest > 1:
@@ -64,9 +66,21 @@ def _verification(run: Run, scores: Sequence[Score]) -> str:
     present = {s.precision for s in scores if s.verified is not None}
     limits = [f"{p.value} {band.least_db:g} dB" for p, band in BANDS.items() if p.value in present]
     return (
-        f"Before it was timed, each build had to answer like the strict FP32 reference on {count} images: "
+        f"Before anything else, each build had to answer like the strict FP32 reference on {count} images: "
         f"signal to quantisation noise of at least {cells.listing(limits, 9)}. A build that failed is "
         "INVALID and not ranked."
+    )
+
+
+def _calibration(run: Run) -> str:
+    if not any(o.calibration for o in run.outcomes):
+        return ""
+    counted = any(o.built and o.built.arithmetic for o in run.outcomes if o.calibration)
+    proof = " Each engine's own account of its layers had to show that they run in INT8." if counted else ""
+    return (
+        "The INT8 builds of a network all come from one calibration: FP32 once over the calibration images, "
+        "none of which is a test image, then symmetric ranges, one a channel for weights and one a tensor "
+        f"for activations, written as a Q/DQ graph that every engine reads.{proof}"
     )
 
 
@@ -74,7 +88,8 @@ def _timing(run: Run) -> str:
     rules = _measurements(run)
     if not rules:
         return ""
-    boundaries = cells.listing([_BOUNDARIES[b] for b in dict.fromkeys(t.boundary for t in run.plan.trials)])
+    asked = dict.fromkeys(t.boundary for t in run.plan.trials if t.task != Task.ACCURACY)
+    boundaries = cells.listing([_BOUNDARIES[b] for b in asked])
     warmup = _range([m.warmup_seconds for m in rules], "s")
     burst = _range([m.burst_seconds for m in rules], "s")
     target = _range([m.target_half_width for m in rules], "%", 100)
@@ -100,13 +115,19 @@ def _contention(run: Run) -> str:
     )
 
 
-def _statistics() -> str:
-    return (
+def _statistics(timed: bool, scores: Sequence[Score]) -> str:
+    speed = (
         "Throughput is images over wall-clock time of the kept bursts; its interval treats bursts as the "
         "independent observations. Latencies are those of single batches; their percentiles have "
         "distribution-free intervals and are refused where too few batches were timed. Ratios are paired by "
-        "round. Accuracies have Wilson intervals. All intervals are at 95 %."
+        "round. "
     )
+    paired = (
+        " Differences to FP32 are paired image by image, with the interval of Bonett and Price (2012)."
+        if any(s.top1_difference for s in scores)
+        else ""
+    )
+    return f"{speed if timed else ''}Accuracies have Wilson intervals.{paired} All intervals are at 95 %."
 
 
 def _telemetry(run: Run) -> str:

@@ -45,7 +45,7 @@
   const draw = async (box) => {
     box.dataset.drawn = `${theme()} ${box.clientWidth}`;
     const config = structuredClone(themes[theme()]);
-    if (box.clientWidth < 560) config.legend.columns = 2;
+    if (box.clientWidth < 560) Object.assign(config.legend, { columns: 2, layout: { top: { direction: "vertical", anchor: "start" } } });
     const options = { renderer: "svg", config, actions: { export: true, source: false, compiled: false, editor: false }, tooltip: { theme: "custom" }, downloadFileName: box.id };
     try {
       const old = box.view;

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tensordyno.analysis.baseline import Relative
 from tensordyno.analysis.scores import Interval, Score
-from tensordyno.figures.labels import Labels
+from tensordyno.figures.labels import Labels, points
 from tensordyno.figures.style import engine_colour
 from tensordyno.report import cells
 from tensordyno.units import with_unit
@@ -73,6 +73,7 @@ def _found(baseline: str) -> tuple[Heading, ...]:
         Heading("p99", "99th percentile of latency; a dash where too few batches were timed"),
         Heading(f"× {baseline}", "Throughput relative to the baseline in FP32"),
         Heading("Top-1", "Share of labelled images classified correctly, with its 95 % interval"),
+        Heading("Δ top-1", "Top-1 minus that of FP32 on the same images, in points; intervals stand below"),
         Heading("Energy", "Energy of one image"),
         Heading("First result", "From a bare interpreter to the first result"),
         Heading("Bursts", "Bursts kept, and in brackets those repeated because the cores were not free"),
@@ -107,12 +108,14 @@ def trial_table(scores: Sequence[Score], ratios: Mapping[str, Relative], baselin
 
 def _row(score: Score, labels: Labels, relative: Relative | None) -> TrialRow:
     network, engine = labels.panel(score), labels.engine(score)
+    calibration = labels.calibration(score)
+    precision = f"{score.precision} ({calibration})" if calibration else score.precision
     return TrialRow(
         trial=score.trial,
         asked=(
             Cell(network, network),
             Cell(engine, engine),
-            Cell(score.precision, score.precision),
+            Cell(precision, precision),
             Cell(str(score.batch_size), score.batch_size),
         ),
         found=_numbers(score, relative) if score.verdict.is_measured else (),
@@ -128,16 +131,23 @@ def _numbers(score: Score, relative: Relative | None) -> tuple[Cell, ...]:
     """In the order of `_found`."""
     energy, start = score.joules_per_image, score.time_to_first_inference_s
     bursts = f"{score.bursts} (+{score.contended_bursts})" if score.contended_bursts else str(score.bursts)
+    start, loss = start if score.is_timed else None, score.top1_difference
     return (
         Cell(cells.rate(score.images_per_s), _key(score.images_per_s)),
         Cell(cells.duration(score.latency_p50_s), _key(score.latency_p50_s)),
         Cell(cells.duration(score.latency_p99_s), _key(score.latency_p99_s)),
         Cell(cells.ratio(relative), _key(relative.ratio.interval if relative else None)),
         Cell(cells.share(score.top1), _key(score.top1)),
+        Cell(points(loss.value) if loss else cells.UNKNOWN, _loss(loss)),
         Cell(cells.UNKNOWN if energy is None else with_unit(energy, "J"), _known(energy)),
         Cell(cells.duration(start), _known(start)),
-        Cell(bursts, score.bursts),
+        Cell(bursts if score.is_timed else cells.UNKNOWN, score.bursts),
     )
+
+
+def _loss(difference: Interval | None) -> float:
+    """Differences may be negative, and what is unknown sorts last: shifted so that all are positive."""
+    return _known(1.0 + difference.value if difference else None)
 
 
 def _key(interval: Interval | None) -> float:

@@ -17,7 +17,7 @@ from tensordyno.report.document import document, started
 from tensordyno.report.drawings import draw, export, vl_convert
 from tensordyno.report.html_page import chart_library, html_page
 from tensordyno.report.markdown import markdown
-from tensordyno.report.outline import FIGURES_IN_ORDER
+from tensordyno.report.outline import sections
 from tensordyno.report.parquet_table import parquet_table
 from tensordyno.store.reader import read_run
 from tensordyno.store.writer import explained, write_whole
@@ -41,7 +41,7 @@ def _write(run_folder: Path, out: Path | None) -> Path:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         library = pool.submit(chart_library)
         rows = scores(run)
-        drawings = draw(run, rows, FIGURES_IN_ORDER)
+        drawings = draw(run, rows, [name for section in sections(rows) for name in section.figures])
         folder = out or run.folder.report
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,19 +1,22 @@
 """One trial on its way: its worker, what the worker has said so far, and the outcome it makes."""
 
+from collections.abc import Callable
 from time import monotonic
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tensordyno.errors import WorkerFailure
 from tensordyno.records.burst import Burst, Warmup
+from tensordyno.records.calibration import CalibrationFacts
 from tensordyno.records.messages import (
     BuildOrder,
     BuiltReport,
     BurstOrder,
     BurstReport,
     FailureReport,
+    ProgressReport,
     ReadyReport,
     Report,
 )
@@ -21,7 +24,8 @@ from tensordyno.records.outcome import Outcome, Phase
 from tensordyno.records.trial import Trial
 from tensordyno.run.failure import Failure, from_error, from_report, oom_kills
 from tensordyno.run.spawn import Worker
-from tensordyno.vocabulary import Verdict
+from tensordyno.store.reader import AnswerArray
+from tensordyno.vocabulary import Task, Verdict, WeightsKind
 
 R = TypeVar("R", bound=Report)
 
@@ -35,6 +39,14 @@ class TrialFailed(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
         self.failure = failure
+
+
+class Materials(NamedTuple):
+    """What a trial is built from: its prepared network and, for INT8, the folder of its Q/DQ files."""
+
+    folder: str
+    quantized: str = ""
+    calibration: CalibrationFacts | None = None
 
 
 class Contender:
@@ -53,22 +65,33 @@ class Contender:
         # a warm-up that does not settle ends by itself after half of the trial's time
         self._warmup_patience_s = max(trial.measurement.warmup_seconds, trial.measurement.max_seconds / 2)
         self._oom_kills = oom_kills()
+        self._materials: Materials | None = None
         self._ready: ReadyReport | None = None
         self._built: BuiltReport | None = None
         self._warmup: Warmup | None = None
         self._bursts: list[Burst] = []
         self._latencies: list[NDArray[np.float64]] = []
+        self._answers = table_of(b"")
         self._phases: list[Phase] = []
 
-    def build(self, folder: str) -> None:
-        """Build and verify; an answer that fails verification ends the trial as INVALID."""
+    def build(self, materials: Materials, hear: Callable[[ProgressReport], None] | None = None) -> None:
+        """Build and verify; an answer that fails verification ends the trial as INVALID.
+
+        `hear` is told every sign of progress. A trial that only counts right answers is over when this
+        returns: INVALID (`no-labels`, `random-weights`) if there was nothing to count.
+        """
+        self._materials = materials
         deadline = monotonic() + self._build_patience_s
-        self.worker.order(BuildOrder(trial=self.trial, folder=folder))
-        self._ready = self._expect(ReadyReport, self._build_patience_s, _SLOW_BUILD)
-        self._built = self._expect(BuiltReport, max(0.0, deadline - monotonic()), _SLOW_BUILD)
+        order = BuildOrder(trial=self.trial, folder=materials.folder, quantized=materials.quantized)
+        self.worker.order(order)
+        self._ready = self._expect(ReadyReport, self._build_patience_s, _SLOW_BUILD, hear)
+        self._built = self._expect(BuiltReport, max(0.0, deadline - monotonic()), _SLOW_BUILD, hear)
         verification = self._built.verification
         if not verification.passed:
             raise TrialFailed(Failure(Verdict.INVALID, verification.reason, "verification-failed"))
+        self._answers = table_of(self._built.answers)
+        if self.trial.task is Task.ACCURACY and not len(self._answers):
+            raise TrialFailed(_nothing_counted(self.trial, self._built))
 
     def measure(self, spin_rate: float | None) -> BurstReport:
         """One burst of the trial. Its samples are kept, contended or not; numbers leave those out."""
@@ -94,9 +117,15 @@ class Contender:
         """Latency of every batch so far, in seconds, burst after burst."""
         return np.concatenate(self._latencies) if self._latencies else np.empty(0)
 
+    @property
+    def answers(self) -> AnswerArray:
+        """What the build answered to labelled images, int32 (images, 3) as in `store.layout`."""
+        return self._answers
+
     def outcome(self, failure: Failure) -> Outcome:
         """Everything known about the trial, with its verdict."""
         ready, built = self._ready, self._built
+        known = self._materials.calibration if self._materials else None
         return Outcome(
             trial=self.trial,
             verdict=failure.verdict,
@@ -106,6 +135,7 @@ class Contender:
             receipt=ready.receipt if ready else None,
             process=ready.process if ready else None,
             built=built.built if built else None,
+            calibration=known or (built.calibration if built else None),
             verification=built.verification if built else None,
             accuracy=built.accuracy if built else None,
             warmup=self._warmup,
@@ -131,9 +161,18 @@ class Contender:
         phases += [Phase(name="measure", start_s=b.start_s, stop_s=b.stop_s) for b in self._bursts]
         return phases
 
-    def _expect(self, kind: type[R], patience_s: float, remedy: str) -> R:
+    def _expect(
+        self,
+        kind: type[R],
+        patience_s: float,
+        remedy: str,
+        hear: Callable[[ProgressReport], None] | None = None,
+    ) -> R:
+        """The worker's next report but for signs of progress, each of which earns it new patience."""
         try:
-            report = self.worker.await_report(patience_s, remedy)
+            while isinstance(report := self.worker.await_report(patience_s, remedy), ProgressReport):
+                if hear:
+                    hear(report)
         except WorkerFailure as error:
             raise TrialFailed(from_error(error, self._oom_kills)) from error
         if isinstance(report, FailureReport):
@@ -142,3 +181,24 @@ class Contender:
             sentence = f"The worker answered '{type(report).__name__}' where '{kind.__name__}' was due."
             raise TrialFailed(Failure(Verdict.CRASHED, sentence, "broken-conversation"))
         return report
+
+
+def table_of(answers: bytes) -> AnswerArray:
+    """The rows of a report: label, first class, rank of the label; int32 (images, 3).
+
+    Raises TrialFailed for bytes that are no such table.
+    """
+    try:
+        return np.frombuffer(answers, dtype="<i4").astype(np.int32).reshape(-1, 3)
+    except ValueError as wrong:
+        sentence = f"The worker's answers are no table: {wrong}."
+        raise TrialFailed(Failure(Verdict.CRASHED, sentence, "broken-conversation")) from wrong
+
+
+def _nothing_counted(trial: Trial, built: BuiltReport) -> Failure:
+    """Why a trial of the task accuracy has no answers."""
+    if built.model.weights is WeightsKind.RANDOM:
+        sentence = f"{trial.model} has random weights: it has no right answers. Type: --weights FILE"
+        return Failure(Verdict.INVALID, sentence, "random-weights")
+    sentence = f"{trial.dataset} has no labels: right answers cannot be counted. Type: --data LABELLED_IMAGES"
+    return Failure(Verdict.INVALID, sentence, "no-labels")

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tensordyno.datasets.base import DataRequest, open_dataset
+import msgspec
+
+from tensordyno.datasets.base import open_dataset
+from tensordyno.datasets.requests import to_test
 from tensordyno.errors import DynoError, StoreError, WorkerFailure
 from tensordyno.models.cache_key import cache_key
 from tensordyno.models.prepared import load_prepared
@@ -96,11 +99,10 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _key(trial: Trial) -> str:
-    """Names the network, its weights and the images its reference answers belong to."""
-    dataset = open_dataset(
-        DataRequest(name=trial.dataset, seed=trial.seed, skip_unreadable=trial.skip_unreadable)
-    )
+    """Names the network, its weights, and the images its reference answers belong to as it sees them."""
+    dataset = open_dataset(to_test(trial))
     # skipping brings in images from beyond the first ones, how many is not known before they are read
     images = dataset.content_hash(None if trial.skip_unreadable else trial.verify_images)
-    reference = f"{trial.dataset} {images} {trial.verify_images} {trial.skip_unreadable}"
+    look = msgspec.json.encode(trial.preprocessing).decode()
+    reference = f"{trial.dataset} {images} {trial.verify_images} {trial.skip_unreadable} {look}"
     return cache_key(trial.model, trial.weights, trial.seed, reference)

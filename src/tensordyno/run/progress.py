@@ -13,6 +13,9 @@ class Progress:
     def phase(self, trial: Trial, doing: str) -> None:
         """A trial enters a phase: preparing, building, waiting, measuring."""
 
+    def step(self, trial: Trial, doing: str, done: int, total: int) -> None:
+        """A long phase has come so far: 'calibrating', 375 of 1250 images."""
+
     def burst(self, trial: Trial, images_per_s: float, half_width: float | None, spent: float) -> None:
         """A burst was kept. `spent` is the share of the time limit used so far, 0..1."""
 

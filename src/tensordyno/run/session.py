@@ -1,27 +1,31 @@
 """A run from its first trial to its last: groups built, measured in rounds, every end recorded."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from itertools import groupby
+from pathlib import Path
 
 import msgspec
 
-from tensordyno.errors import StoreError, WorkerFailure
+from tensordyno.errors import DynoError, StoreError, WorkerFailure
+from tensordyno.models.prepared import load_prepared
+from tensordyno.records.messages import ProgressReport
 from tensordyno.records.outcome import Outcome
 from tensordyno.records.trial import Plan, Trial
-from tensordyno.run.contender import Contender, TrialFailed
+from tensordyno.run.contender import Contender, Materials, TrialFailed
 from tensordyno.run.contention import SpinReference
 from tensordyno.run.failure import Failure, from_error
 from tensordyno.run.group import Group
 from tensordyno.run.overhead import measure_overhead
 from tensordyno.run.prepared_models import PreparedModels
 from tensordyno.run.progress import Progress
+from tensordyno.run.quantized_models import QuantizedModels
 from tensordyno.run.spawn import Worker
 from tensordyno.run.watch import Watch
 from tensordyno.spec.schema import Spec
 from tensordyno.store.writer import RunWriter
-from tensordyno.vocabulary import Verdict
+from tensordyno.vocabulary import Precision, Task, Verdict
 
 
 class Session:
@@ -34,6 +38,7 @@ class Session:
         self._progress = progress
         self._reference = SpinReference()
         self._models = PreparedModels(writer.folder.logs, spec.limits.build_seconds)
+        self._quantized = QuantizedModels(writer.folder.logs, spec.limits.build_seconds)
         self._alive: list[Contender] = []
         self._attempts: Mapping[str, int] = {}
         self._overhead_due = spec.telemetry.overhead and watch.active
@@ -64,9 +69,18 @@ class Session:
         return trial.group if self._spec.interleave and trial.group else trial.id
 
     def _run_group(self, name: str, trials: Iterable[Trial]) -> None:
+        ready: list[
+            tuple[Trial, Materials]
+        ] = []  # all of them first: no built worker waits for a calibration
         for trial in trials:
             try:
-                self._build(trial)
+                ready.append((trial, self._materials(trial)))
+                self._progress.phase(trial, "waiting to be built")
+            except TrialFailed as failed:
+                self._end(ended(trial, failed.failure))
+        for trial, materials in ready:
+            try:
+                self._build(trial, materials)
             except TrialFailed as failed:
                 self._end(ended(trial, failed.failure))
         self._measure_overhead()
@@ -74,10 +88,20 @@ class Session:
         for contender, outcome in group.rounds(self._spec.seed ^ zlib.crc32(name.encode())):
             self._end_contender(contender, outcome)
 
-    def _build(self, trial: Trial) -> None:
-        """A built contender joins the living; a failed one is recorded with all that it said."""
+    def _materials(self, trial: Trial) -> Materials:
+        """The trial's network, prepared and for INT8 calibrated, now or by an earlier trial or run."""
         self._progress.phase(trial, "preparing the network")
         folder = self._models.folder_for(trial)
+        if trial.precision is not Precision.INT8 or trial.calibration is None or _has_ranges(folder):
+            return Materials(folder)
+        self._progress.phase(trial, "calibrating")
+        return Materials(folder, *self._quantized.folder_for(trial, folder, self._hear(trial)))
+
+    def _hear(self, trial: Trial) -> Callable[[ProgressReport], None]:
+        return lambda report: self._progress.step(trial, report.doing, report.done, report.total)
+
+    def _build(self, trial: Trial, materials: Materials) -> None:
+        """A built contender joins the living; one that is over, well or not, is recorded with all it said."""
         self._progress.phase(trial, "building")
         log = self._writer.folder.log_file(trial.id)
         try:
@@ -89,9 +113,12 @@ class Session:
         self._alive.append(contender)
         self._watch.follow({c.worker.pid: c.trial.id for c in self._alive})
         try:
-            contender.build(folder)
+            contender.build(materials, self._hear(trial))
         except TrialFailed as failed:
             self._end_contender(contender, contender.outcome(failed.failure))
+            return
+        if trial.task is Task.ACCURACY:  # nothing to time: its worker need not wait for the others
+            self._end_contender(contender, contender.outcome(Failure(Verdict.VALID, "", "")))
         else:
             self._progress.phase(trial, "built, waiting for its turn")
 
@@ -116,6 +143,8 @@ class Session:
         latencies = contender.latencies_s
         if len(latencies):
             self._writer.save_latencies(outcome.trial.id, latencies)
+        if len(contender.answers):
+            self._writer.save_answers(outcome.trial.id, contender.answers)
         self._end(outcome)
         self._alive.remove(contender)
         contender.worker.finish()
@@ -133,6 +162,14 @@ class Session:
         for contender in self._alive:
             with suppress(StoreError):
                 self._end(ended(contender.trial, Failure(Verdict.INTERRUPTED, reason, slug)))
+
+
+def _has_ranges(folder: str) -> bool:
+    """Whether a network came as a Q/DQ file: nothing is left to calibrate."""
+    try:
+        return load_prepared(Path(folder)).facts.quantized
+    except DynoError as error:  # somebody emptied the cache just now
+        raise TrialFailed(from_error(error)) from error
 
 
 def ended(trial: Trial, failure: Failure) -> Outcome:

@@ -1,10 +1,10 @@
 """Runs labelled or reference images through a built engine, outside any timed span."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from tensordyno.datasets.base import Batch
+from tensordyno.datasets.base import Batch, LabelArray
 from tensordyno.engines.base import Engine, FloatArray
 from tensordyno.vocabulary import Boundary
 
@@ -19,15 +19,11 @@ def logits_of(engine: Engine, images: FloatArray) -> FloatArray:
     return np.concatenate(pieces)
 
 
-def logits_of_batches(engine: Engine, batches: Iterable[Batch]) -> tuple[FloatArray, list[int]]:
-    """Logits and labels of all labelled batches."""
-    logits: list[FloatArray] = []
-    labels: list[int] = []
+def logits_of_batches(engine: Engine, batches: Iterable[Batch]) -> Iterator[tuple[FloatArray, LabelArray]]:
+    """Logits (n, classes) and labels (n,) of each labelled batch."""
     for batch in batches:
         if batch.labels is not None:
-            logits.append(logits_of(engine, batch.images))
-            labels.extend(int(label) for label in batch.labels)
-    return np.concatenate(logits), labels
+            yield logits_of(engine, batch.images), batch.labels
 
 
 def _one_batch(engine: Engine, images: FloatArray, size: int) -> FloatArray:

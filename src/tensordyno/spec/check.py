@@ -22,7 +22,7 @@ def check(raw: Any, places: Places) -> Spec:
         raise places.error((), "bad-value", f"found {shown(raw)}; a spec is a mapping of key: value.")
     full = spell_out(raw, places)
     _check(full, Rule("a mapping", inside=SPEC), (), places)
-    _merge_measure(full)
+    _merge_mappings(full)
     spec = msgspec.convert(full, Spec)
     _check_products(spec, places)
     _check_baseline(spec, places)
@@ -46,9 +46,9 @@ def _check_list(value: Any, rule: Rule, path: KeyPath, places: Places) -> None:
 
 
 def _check_one(value: Any, rule: Rule, path: KeyPath, places: Places) -> None:
+    if value is None and rule.may_be_empty:
+        return
     if rule.inside is None:
-        if value is None and rule.may_be_empty:
-            return
         if not _accepts(rule, value):
             raise _refused(value, rule, path, places)
         return
@@ -87,11 +87,12 @@ def _unknown_key(key: str, rule: Rule, path: KeyPath, places: Places) -> Excepti
     return places.error(at, "unknown-key", "there is no such key.", hint)
 
 
-def _merge_measure(full: dict[str, Any]) -> None:
-    """A block that sets one key of `measure` keeps the others of the top level."""
+def _merge_mappings(full: dict[str, Any]) -> None:
+    """A block that sets one key of `measure`, say, keeps the others of the top level."""
     for block in full.get("blocks", ()):
-        if "measure" in block:
-            block["measure"] = full.get("measure", {}) | block["measure"]
+        for key in ("measure", "calibration", "preprocessing"):
+            if block.get(key):
+                block[key] = (full.get(key) or {}) | block[key]
 
 
 def _check_products(spec: Spec, places: Places) -> None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from tensordyno.spec import ranges
+from tensordyno.spec import calibration_text, ranges
 from tensordyno.vocabulary import Boundary, Precision, Task
 
 ALLOCATORS = ("default", "keep")
 CLOCKS = ("real", "fake")
+CHANNELS = ("rgb", "bgr", "grey")
+LAYOUTS = ("nchw", "nhwc")
 _LONGEST_S = 7 * 24 * 3600.0  # a week; infinity is not a duration
 _MOST = 2**31 - 1
 
@@ -68,6 +70,30 @@ def _one_of(names: type[StrEnum] | tuple[str, ...], slug: str = "bad-value", *, 
     return Rule(f"one of {', '.join(known)}", lambda v: v in known, many=many, names=known, slug=slug)
 
 
+def _is_mean(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_deviation(value: Any) -> bool:
+    return _is_number(value) and 0 < value <= 1e6
+
+
+def _is_drop(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < 1
+
+
+def _channels_of(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda values: isinstance(values, list) and len(values) in (1, 3) and all(map(accepts, values))
+
+
+def _images(value: Any) -> bool:
+    try:
+        calibration_text.parse_images(value)
+    except (TypeError, AttributeError, ValueError):
+        return False
+    return True
+
+
 def _device(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"cpu|cuda(:\d{1,3})?", value) is not None
 
@@ -77,7 +103,21 @@ _PROSE = Rule("text", lambda v: isinstance(v, str))
 _SWITCH = Rule("true or false", lambda v: isinstance(v, bool))
 _MAPPING = Rule("a mapping of option: value", lambda v: isinstance(v, dict))
 
-MODEL: Mapping[str, Rule] = {"name": _TEXT, "weights": _optional(_TEXT), "dataset": _optional(_TEXT)}
+PREPROCESSING: Mapping[str, Rule] = {
+    "resize": Rule("a number of pixels, or null for no crop", lambda v: v is None or _is_whole(v, 1)),
+    "mean": Rule("1 or 3 numbers between 0 and 1, for example 0.485:0.456:0.406", _channels_of(_is_mean)),
+    "std": Rule("1 or 3 numbers above 0, for example 0.229:0.224:0.225", _channels_of(_is_deviation)),
+    "channels": _one_of(CHANNELS),
+    "layout": _one_of(LAYOUTS),
+}
+_LOOK = Rule(f"a mapping of {', '.join(PREPROCESSING)}, or null", may_be_empty=True, inside=PREPROCESSING)
+
+MODEL: Mapping[str, Rule] = {
+    "name": _TEXT,
+    "weights": _optional(_TEXT),
+    "dataset": _optional(_TEXT),
+    "preprocessing": _LOOK,
+}
 ENGINE: Mapping[str, Rule] = {"name": _TEXT, "options": _MAPPING, "python": _optional(_TEXT)}
 
 MEASURE: Mapping[str, Rule] = {
@@ -104,6 +144,17 @@ LIMITS: Mapping[str, Rule] = {
     "max_alive": _whole(1),
 }
 
+CALIBRATION: Mapping[str, Rule] = {
+    "data": _optional(_TEXT),
+    "images": Rule(calibration_text.ALLOWED, _images, many=True, slug="bad-calibration"),
+    "methods": Rule("names of methods, for example entropy or percentile:99.9", _is_text, many=True),
+    "seeds": Rule("whole numbers, 0 or more", lambda v: _is_whole(v, 0), many=True),
+    "keep_fp32": Rule("a number of layers, 0 or more, or auto", lambda v: v == "auto" or _is_whole(v, 0)),
+    "max_drop": Rule("a fraction, 0 or more and below 1, for example 0.003", _is_drop),
+    "first_layer": _SWITCH,
+    "last_layer": _SWITCH,
+}
+
 PRODUCT: Mapping[str, Rule] = {
     "task": _one_of(Task),
     "models": Rule("names of networks", many=True, inside=MODEL, needs=("name",)),
@@ -120,6 +171,8 @@ PRODUCT: Mapping[str, Rule] = {
     "verify_images": _whole(1),
     "accuracy_images": _whole(0),
     "skip_unreadable": _SWITCH,
+    "calibration": Rule("a mapping", inside=CALIBRATION),
+    "preprocessing": _LOOK,
 }
 
 SPEC: Mapping[str, Rule] = {

@@ -1,11 +1,12 @@
 """What a spec says, typed and complete with defaults; `rules` checks it, `yaml_file` reads and writes it."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.records.trial import EngineChoice, Measurement
 from tensordyno.vocabulary import Boundary, Precision, Task
 
@@ -15,11 +16,12 @@ class SpecPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ModelChoice(SpecPart, frozen=True, kw_only=True):
-    """A network, with its own checkpoint and data where they differ from the others'."""
+    """A network, with its own checkpoint, data and preprocessing where they differ from the others'."""
 
     name: str  # resnet50, torchvision:resnet50, path/to/file.onnx, package.module:function
     weights: str | None = None  # None: the spec's
     dataset: str | None = None  # None: the spec's
+    preprocessing: PreprocessingChange | None = None  # key by key over the spec's
 
 
 class TelemetrySettings(SpecPart, frozen=True, kw_only=True):
@@ -36,6 +38,19 @@ class Limits(SpecPart, frozen=True, kw_only=True):
     build_seconds: float = 600.0  # for receipt, load, compile, verification and accuracy together
     burst_grace_seconds: float = 120.0  # for one burst, over and above its own length
     max_alive: int = 8  # workers of a group that hold their build in memory at once
+
+
+class CalibrationAxes(SpecPart, frozen=True, kw_only=True):
+    """How INT8 trials are calibrated: one of them for each of images x methods x seeds."""
+
+    data: str | None = None  # None: the calibration split of the trial's dataset
+    images: tuple[str, ...] = ("50x25",)  # batches x images in a batch
+    methods: tuple[str, ...] = ("entropy",)  # minmax, percentile, percentile:99.9, mse, entropy, auto
+    seeds: tuple[int, ...] = (0,)  # which images are drawn; 0: the first ones in stored order
+    keep_fp32: int | Literal["auto"] = 0  # this many of the most sensitive layers
+    max_drop: float = 0.003  # of top-1, as a fraction, that "auto" may leave
+    first_layer: bool = True  # False: it stays in FP32
+    last_layer: bool = True  # False: it stays in FP32
 
 
 class Product(SpecPart, frozen=True, kw_only=True):
@@ -56,6 +71,8 @@ class Product(SpecPart, frozen=True, kw_only=True):
     verify_images: int = 32
     accuracy_images: int = 2000
     skip_unreadable: bool = False
+    calibration: CalibrationAxes = CalibrationAxes()  # of the INT8 trials
+    preprocessing: PreprocessingChange | None = None  # None: each network's own
 
 
 class Block(SpecPart, frozen=True, kw_only=True):
@@ -76,6 +93,8 @@ class Block(SpecPart, frozen=True, kw_only=True):
     verify_images: int | UnsetType = UNSET
     accuracy_images: int | UnsetType = UNSET
     skip_unreadable: bool | UnsetType = UNSET
+    calibration: CalibrationAxes | UnsetType = UNSET
+    preprocessing: PreprocessingChange | UnsetType | None = UNSET
 
     def changes(self) -> dict[str, Any]:
         """The keys this block sets, with their values."""

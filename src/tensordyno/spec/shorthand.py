@@ -12,6 +12,7 @@ from tensordyno.errors import SpecError
 from tensordyno.spec import ranges
 from tensordyno.spec.engine_text import parse_engine, split_engines
 from tensordyno.spec.places import KeyPath, Places
+from tensordyno.spec.preprocessing_text import EXAMPLE, numbers, parse_preprocessing
 
 _WORDS = ("precisions", "boundaries", "devices", "allocator")
 
@@ -45,6 +46,47 @@ def _product(raw: dict[str, Any], path: KeyPath, places: Places) -> dict[str, An
     _each(full, "engines", split_engines, lambda text, at: _engine(text, at, places), path)
     if "batch_sizes" in full:
         full["batch_sizes"] = _batches(full["batch_sizes"], (*path, "batch_sizes"), places)
+    if isinstance(full.get("calibration"), dict):
+        full["calibration"] = _calibration(full["calibration"])
+    _look(full, path, places)
+    for index, model in enumerate(full["models"] if isinstance(full.get("models"), list) else ()):
+        if isinstance(model, dict):
+            full["models"][index] = _look(dict(model), (*path, "models", index), places)
+    return full
+
+
+def _calibration(raw: dict[str, Any]) -> dict[str, Any]:
+    """`images: 50x25,10x25`, `methods: entropy,mse` and `seeds: 1,2` as lists."""
+    full = dict(raw)
+    for key in ("images", "methods", "seeds"):
+        if isinstance(full.get(key), str):
+            full[key] = _split(full[key])
+        elif isinstance(full.get(key), int):
+            full[key] = [full[key]]
+    if isinstance(full.get("seeds"), list):
+        full["seeds"] = [_whole(seed) for seed in full["seeds"]]
+    if "keep_fp32" in full:
+        full["keep_fp32"] = _whole(full["keep_fp32"])
+    return full
+
+
+def _whole(value: Any) -> Any:
+    is_number = isinstance(value, str) and value.isascii() and value.isdecimal()
+    return int(value) if is_number else value
+
+
+def _look(full: dict[str, Any], path: KeyPath, places: Places) -> dict[str, Any]:
+    """`preprocessing: resize=256,mean=0.5` as a mapping; an empty one asks for nothing."""
+    look = full.get("preprocessing")
+    if isinstance(look, str):
+        try:
+            look = parse_preprocessing(look)
+        except ValueError as wrong:
+            at = (*path, "preprocessing")
+            raise places.error(at, "bad-preprocessing", f"{wrong}.", EXAMPLE) from wrong
+    if isinstance(look, dict):
+        spelled = {key: numbers(v) if key in ("mean", "std") else v for key, v in look.items()}
+        full["preprocessing"] = spelled or None
     return full
 
 

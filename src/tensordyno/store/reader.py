@@ -29,7 +29,10 @@ from tensordyno.store.layout import RunFolder
 from tensordyno.vocabulary import Verdict
 
 FloatArray = NDArray[np.float64]
+AnswerArray = NDArray[np.int32]
 T = TypeVar("T", bound=Record)
+
+_RESTORE_ANSWERS = "Restore answers/ from a copy, or count the answers again in a new run."
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,25 @@ class Run:
         except (OSError, ValueError, EOFError) as wrong:
             raise StoreError("broken-samples", f"{path}: {wrong}.") from wrong
         return samples
+
+    def answers(self, trial_id: str) -> AnswerArray:
+        """What a trial answered to labelled images, int32 (images, 3); no rows if it answered none.
+
+        A row holds the image's label, the first class of the logits and the label's rank from 0. Raises
+        StoreError (`broken-answers`) for a file that is anything else.
+        """
+        path = self.folder.answer_file(trial_id)
+        if not path.exists():
+            return np.empty((0, 3), dtype=np.int32)
+        try:
+            with path.open("rb") as file:  # np.load would take an archive of arrays, too
+                answers: AnswerArray = np.lib.format.read_array(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as wrong:
+            raise StoreError("broken-answers", f"{path}: {wrong}.", _RESTORE_ANSWERS) from wrong
+        if not _is_answer_table(answers):
+            sentence = f"{path} holds no table of labels, first classes and ranks."
+            raise StoreError("broken-answers", sentence, _RESTORE_ANSWERS)
+        return answers
 
     @cached_property
     def series(self) -> tuple[Series, ...]:
@@ -107,6 +129,10 @@ def read_run(root: Path) -> Run:
         truncated=truncated,
         unavailable=sensors,
     )
+
+
+def _is_answer_table(found: AnswerArray) -> bool:
+    return found.ndim == 2 and found.shape[1] == 3 and found.dtype == np.int32 and not (found < 0).any()
 
 
 def _last(records: list[Record], kind: type[T]) -> T | None:

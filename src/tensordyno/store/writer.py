@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import msgspec
 import numpy as np
@@ -95,10 +95,11 @@ class RunWriter:
 
     def save_latencies(self, trial_id: str, latencies_s: NDArray[np.float64]) -> None:
         """The raw latencies of one trial in seconds: whole, or not at all."""
-        path = self.folder.sample_file(trial_id)
-        content = io.BytesIO()  # NumPy's own writing to files hides why it failed
-        np.save(content, latencies_s, allow_pickle=False)
-        write_whole(path, content.getvalue())
+        _save_array(self.folder.sample_file(trial_id), latencies_s)
+
+    def save_answers(self, trial_id: str, answers: NDArray[np.int32]) -> None:
+        """What a trial answered, int32 (images, 3) as in `layout`: whole, or not at all."""
+        _save_array(self.folder.answer_file(trial_id), answers)
 
     def give_up_ballast(self) -> None:
         """Make room for the last lines on a full disk."""
@@ -131,13 +132,19 @@ class RunWriter:
 
     def _make_folders(self) -> None:
         folder = self.folder
-        for path in (folder.root, folder.samples, folder.readings, folder.logs):
+        for path in (folder.root, folder.samples, folder.answers, folder.readings, folder.logs):
             path.mkdir(parents=True, exist_ok=True)
 
     def _write_readings(self, source: str) -> None:
         waiting = self._waiting[source]
         _write_lines(self._readings[source], bytes(waiting))
         waiting.clear()
+
+
+def _save_array(path: Path, array: NDArray[Any]) -> None:
+    content = io.BytesIO()  # NumPy's own writing to files hides why it failed
+    np.save(content, array, allow_pickle=False)
+    write_whole(path, content.getvalue())
 
 
 def _write_lines(file: IO[bytes], lines: bytes) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from tensordyno.clock import RealClock
-from tensordyno.datasets.base import DataRequest, FloatArray, InputFormat, open_dataset
+from tensordyno.datasets.base import FloatArray, InputFormat, open_dataset
+from tensordyno.datasets.requests import to_test
 from tensordyno.records.messages import PreparedReport, PrepareOrder
 from tensordyno.records.model import ModelCard
 from tensordyno.records.outcome import Phase
@@ -20,7 +21,7 @@ def prepare_model(order: PrepareOrder) -> PreparedReport:
     clock = RealClock()
     start = clock.now()
     trial = order.trial
-    resolved = resolve(trial.model, trial.weights, trial.seed)
+    resolved = resolve(trial.model, trial.weights, trial.seed, trial.preprocessing)
     images = reference_images(trial, resolved.card)
     prepared = prepare(resolved, Path(order.folder), images)
     phase = Phase(name="prepare", start_s=start, stop_s=clock.now())
@@ -29,9 +30,6 @@ def prepare_model(order: PrepareOrder) -> PreparedReport:
 
 def reference_images(trial: Trial, card: ModelCard) -> FloatArray:
     """The images that every build of this trial's network must answer like the reference."""
-    dataset = open_dataset(
-        DataRequest(name=trial.dataset, seed=trial.seed, skip_unreadable=trial.skip_unreadable)
-    )
     wanted = InputFormat(shape=card.input_shape, classes=card.classes, preprocessing=card.preprocessing)
-    batches = dataset.batches(trial.verify_images, wanted, trial.verify_images)
+    batches = open_dataset(to_test(trial)).batches(trial.verify_images, wanted, trial.verify_images)
     return np.concatenate([batch.images for batch in batches])

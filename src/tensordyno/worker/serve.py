@@ -15,6 +15,7 @@ from tensordyno.records.messages import (
     FinishOrder,
     Order,
     PrepareOrder,
+    QuantizeOrder,
     ReadyReport,
     ReceiptOrder,
 )
@@ -22,6 +23,7 @@ from tensordyno.worker.build import Build, make_engine
 from tensordyno.worker.conversation import Conversation, failure_report
 from tensordyno.worker.prepare import prepare_model
 from tensordyno.worker.process import process_facts, thread_count
+from tensordyno.worker.quantize import quantize_model
 
 
 def serve(conversation: Conversation) -> int:
@@ -54,12 +56,14 @@ class _Service:
         say = self._conversation.report
         if isinstance(order, PrepareOrder):
             say(prepare_model(order))
+        elif isinstance(order, QuantizeOrder):
+            say(quantize_model(order, say))
         elif isinstance(order, ReceiptOrder):
             say(_receipt(order))
         elif isinstance(order, BuildOrder):
             self._build = Build(order)
             say(self._build.ready())
-            say(self._build.built())
+            say(self._build.built(say))
         elif isinstance(order, BurstOrder):
             if self._build is None:
                 raise WorkerFailure("broken-conversation", "A burst was ordered before a build.")

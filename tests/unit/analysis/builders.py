@@ -5,6 +5,7 @@ import numpy as np
 
 from tensordyno.records.build import Accuracy, Built, ProcessFacts, Receipt, Verification
 from tensordyno.records.burst import Burst, Probe
+from tensordyno.records.calibration import CalibrationFacts
 from tensordyno.records.machine import MachineFacts, RunFooter, RunHeader
 from tensordyno.records.model import ModelFacts, Preprocessing
 from tensordyno.records.outcome import Outcome
@@ -74,6 +75,28 @@ def outcome(of=None, verdict=Verdict.VALID, measured=None, weights=WeightsKind.C
     return Outcome(trial=of or trial(), verdict=verdict, bursts=ran, **(facts | fields))
 
 
+def answers(images=2000, wrong=()):
+    """Answers to `images` images of ten classes: all right but those numbered in `wrong`."""
+    labels = np.arange(images, dtype=np.int32) % 10
+    missed = np.isin(np.arange(images), list(wrong))
+    return np.column_stack((labels, (labels + missed) % 10, 6 * missed)).astype(np.int32)
+
+
+def counted(name, table, precision="int8", facts=None, **fields):
+    """A trial whose answers were these; `run` stores them when it is given them."""
+    right = int((table[:, 2] == 0).sum())
+    accuracy = Accuracy(
+        images=len(table), top1_correct=right, top5_correct=right, data_hash=f"first {len(table)}"
+    )
+    return outcome(trial(name, precision=precision, **fields), **({"accuracy": accuracy} | (facts or {})))
+
+
+def calibrated(**fields):
+    asked = {"data": "fashion", "data_hash": "d", "images": 1250, "batch_size": 25, "seed": 0}
+    asked |= {"method": "entropy", "asked_method": "auto", "int8_layers": 4}
+    return CalibrationFacts(**(asked | fields))
+
+
 def latencies_of(bursts):
     """Each batch took an equal share of its burst."""
     shares = [np.full(b.batches, b.duration_s / b.batches) for b in bursts if b.batches]
@@ -93,10 +116,13 @@ def header(**fields):
     return RunHeader(machine=MachineFacts(**machine), **(asked | fields))
 
 
-def run(root, outcomes, skips=(), head=None, store=True, **fields):
-    """A run whose sample files lie under `root`."""
+def run(root, outcomes, skips=(), head=None, store=True, answers=None, **fields):
+    """A run whose sample files, and tables of answers by trial, lie under `root`."""
     folder = RunFolder(root)
-    folder.samples.mkdir(parents=True, exist_ok=True)
+    for path in (folder.samples, folder.answers):
+        path.mkdir(parents=True, exist_ok=True)
+    for name, table in (answers or {}).items():
+        np.save(folder.answer_file(name), table)
     for one in outcomes if store else ():
         np.save(folder.sample_file(one.trial.id), latencies_of(one.bursts))
     plan = Plan(trials=tuple(o.trial for o in outcomes), skips=tuple(skips))

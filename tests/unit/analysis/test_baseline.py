@@ -2,9 +2,9 @@
 
 import pytest
 
-from tensordyno.analysis.baseline import bursts_of, references, relative
+from tensordyno.analysis.baseline import bursts_of, chosen_baseline, references, relative
 from tensordyno.analysis.scores import scores
-from tensordyno.vocabulary import Boundary, Verdict
+from tensordyno.vocabulary import Boundary, Task, Verdict
 
 from .builders import bursts, outcome, run, trial
 
@@ -76,3 +76,10 @@ def test_the_exact_label_goes_first_then_the_default_allocator(tmp_path):
     assert references(rows, "onnxruntime")[0].trial == "c-plain"
     assert references(rows, "onnxruntime(threads=1)")[0].trial == "b-tuned"
     assert set(relative(rows, facts, "onnxruntime")) == {"a-kept", "b-tuned"}
+
+
+def test_what_was_not_timed_is_no_baseline(tmp_path):
+    stored = run(tmp_path, [outcome(trial("a", task=Task.ACCURACY), measured=())])
+    rows = scores(stored)
+    assert references(rows, "onnxruntime") == () and chosen_baseline(stored, rows) == ""
+    assert relative(rows, bursts_of(stored), "onnxruntime") == {}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tensordyno.analysis.best import best, latency_under, pareto
 from tensordyno.analysis.scores import Score
-from tensordyno.timing.intervals import unbounded
+from tensordyno.timing.intervals import Interval, unbounded
 from tensordyno.vocabulary import Verdict
 
 from .builders import changed, interval
@@ -94,6 +94,43 @@ def test_without_a_p99_the_worst_batch_decides():
     assert found.judged_on == "worst of 100 batches"
     assert found.is_certain is False
     assert latency_under(row("none", latency_worst_s=None)) is None
+
+
+def lossy(name, rate, drop, half=0.002, **fields):
+    """An INT8 trial that loses this fraction of top-1."""
+    difference = Interval(value=-drop, low=-drop - half, high=-drop + half)
+    return row(name, rate, precision="int8", top1_difference=difference, **fields)
+
+
+def test_a_fast_build_that_no_longer_classifies_is_not_recommended():
+    rows = [row("exact", 100), lossy("good", 300, 0.004), lossy("broken", 400, 0.02, p50=0.001)]
+    (answer,) = best(rows, latency_bound_s=1.0)
+    assert answer.throughput.score.trial == "good"
+    assert answer.under_bound.choice.score.trial == "good"
+    assert answer.latency.score.trial != "broken"
+    assert (answer.candidates, answer.set_aside) == (2, ("broken",))
+    assert answer.throughput.ties == ()
+
+
+def test_a_drop_that_is_not_beyond_doubt_is_named_and_not_judged():
+    (answer,) = best([row("exact", 100), lossy("perhaps", 300, 0.02, half=0.03)])
+    assert answer.throughput.score.trial == "perhaps" and answer.set_aside == ()
+    assert answer.throughput.score.top1_difference.value == -0.02
+
+
+def test_where_nothing_else_is_left_the_loss_is_ranked_after_all():
+    (answer,) = best([lossy("a", 300, 0.05), lossy("b", 400, 0.02), row("u", 999, verdict=Verdict.UNSTABLE)])
+    assert answer.throughput.score.trial == "b" and answer.set_aside == ()
+
+
+def test_the_front_is_of_builds_that_still_classify():
+    rows = [row("exact", 100, 0.01), lossy("broken", 400, 0.02, p50=0.001)]
+    assert [s.trial for s in pareto(rows)] == ["exact"]
+    assert [s.trial for s in pareto(rows[1:])] == ["broken"]
+
+
+def test_right_answers_alone_are_no_answer_to_speed():
+    assert best([row("t", task="accuracy", images_per_s=None, latency_p50_s=None)]) == ()
 
 
 def test_no_latency_is_no_reason_to_lose_the_throughput():

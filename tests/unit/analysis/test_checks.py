@@ -9,9 +9,9 @@ from tensordyno.records.build import Accuracy
 from tensordyno.records.machine import RunFooter
 from tensordyno.records.reading import Overhead, SamplerFacts, Unavailable
 from tensordyno.records.trial import Measurement, Plan, Skip
-from tensordyno.vocabulary import Boundary, Verdict, WeightsKind
+from tensordyno.vocabulary import Boundary, Task, Verdict, WeightsKind
 
-from .builders import burst, bursts, changed, header, latencies_of, outcome, run, trial
+from .builders import answers, burst, bursts, changed, counted, header, latencies_of, outcome, run, trial
 
 MANY = bursts(160, 60)
 POWERED = Energy(method="counter", joules_per_image=1.0, power_w=1.0)
@@ -38,7 +38,7 @@ def test_a_clean_run_has_no_warnings(tmp_path):
 
 
 def test_every_check_is_listed_once():
-    assert len(set(CHECKS)) == len(CHECKS) == 23
+    assert len(set(CHECKS)) == len(CHECKS) == 31
 
 
 TRIALS = {
@@ -188,3 +188,19 @@ def test_a_faster_trial_that_did_not_settle_is_not_passed_over_in_silence(tmp_pa
     if warned:
         assert concerned["faster-but-unstable"].trials == ("other",)
         assert "settled" in concerned["faster-but-unstable"].sentence
+
+
+def test_right_answers_alone_are_warned_of_no_speed(tmp_path):
+    """No throughput, percentile or joule is missing where none was asked for."""
+    untimed = outcome(trial("t", task=Task.ACCURACY, engine="torch", batch_size=32), measured=())
+    assert found(tmp_path, [untimed], powered=False) == {}
+    assert found(tmp_path / "b", [untimed], powered=False, head=header(baseline="torch")) == {}
+
+
+def test_a_faster_build_that_lost_its_answers_is_not_worth_measuring_longer(tmp_path):
+    exact, broken = answers(2000, range(100)), answers(2000, range(200))
+    settled = counted("settled", exact, "fp32", facts={"measured": bursts(160)})
+    other = counted("other", broken, facts={"measured": bursts(320), "verdict": Verdict.UNSTABLE})
+    stored = run(tmp_path, [settled, other], answers={"settled": exact, "other": broken})
+    slugs = {w.slug for w in warnings(stored, scores(stored))}
+    assert "int8-drop" in slugs and "faster-but-unstable" not in slugs

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensordyno.analysis.compare import Change, compare, judge
+from tensordyno.analysis.compare import Change, compare, judge, judge_answers
 from tensordyno.analysis.scores import scores
 from tensordyno.records.trial import Skip
 from tensordyno.timing.intervals import Interval, unbounded
-from tensordyno.vocabulary import Verdict
+from tensordyno.vocabulary import Task, Verdict
 
-from .builders import bursts, changed, outcome, run, trial
+from .builders import answers, bursts, calibrated, changed, counted, outcome, run, trial
 
 
 def ran(name="t", rate=100.0, scatter=0.001, verdict=Verdict.VALID, seed=0, **fields):
@@ -154,3 +154,66 @@ def test_what_neither_run_could_do_is_left_out(tmp_path):
     assert [m.old.trial for m in found.matches] == ["t"]
     done = compared(tmp_path, [ran()], [ran(), ran("s", precision="fp8")], old_skips=[skip])
     assert [m.change for m in done.matches] == [Change.SAME, Change.FIXED]
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "change"),
+    [
+        (-0.03, -0.02, -0.01, Change.WORSE),
+        (0.01, 0.02, 0.03, Change.BETTER),
+        (-0.01, -0.004, 0.002, Change.SAME),
+        (-0.009, -0.006, -0.003, Change.SAME),  # certainly there, certainly too small to matter
+        (-0.05, -0.02, 0.01, Change.UNCLEAR),
+        (-0.015, -0.008, -0.001, Change.UNCLEAR),
+    ],
+)
+def test_what_a_difference_of_right_answers_says(low, value, high, change):
+    assert judge_answers(Interval(value=value, low=low, high=high)) is change
+
+
+def test_a_difference_that_is_not_known_says_nothing():
+    assert judge_answers(None) is Change.UNCLEAR
+
+
+def recounted(root, old_wrong, new_wrong, task=Task.ACCURACY):
+    """The one match of two runs that answered to the same images, with so many mistakes."""
+    facts = {} if task is Task.INFERENCE else {"measured": ()}
+    runs = []
+    for name, wrong in (("old", old_wrong), ("new", new_wrong)):
+        table = answers(2000, range(wrong))
+        runs.append(run(root / name, [counted("t", table, facts=facts, task=task)], answers={"t": table}))
+    (match,) = compare(*runs, *map(scores, runs)).matches
+    return match
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"), [(100, 160, Change.WORSE), (160, 100, Change.BETTER), (100, 104, Change.SAME)]
+)
+def test_right_answers_of_two_runs_are_paired(tmp_path, old, new, change):
+    match = recounted(tmp_path, old, new)
+    assert (match.change, match.ratio) == (change, None)
+    assert match.difference.value == pytest.approx((old - new) / 2000)
+
+
+def test_a_trial_that_is_timed_is_judged_on_speed_and_shows_its_answers(tmp_path):
+    match = recounted(tmp_path, 100, 160, Task.INFERENCE)
+    assert match.change is Change.SAME and match.difference.value == pytest.approx(-0.03)
+
+
+def test_answers_to_other_images_are_not_compared(tmp_path):
+    one = outcome(trial(task=Task.ACCURACY), measured=())
+    other = changed(one, accuracy=changed(one.accuracy, data_hash="other"))
+    (match,) = compared(tmp_path, [one], [other]).matches
+    assert (match.change, match.difference) == (Change.UNCLEAR, None)
+
+
+def test_calibrations_match_their_own_and_else_the_nearest(tmp_path):
+    def int8(name, rate, **fields):
+        return changed(ran(name, rate, precision="int8"), calibration=calibrated(**fields))
+
+    old = [int8("e", 100), int8("m", 200, method="minmax")]
+    found = compared(tmp_path, old, [int8("m2", 200, method="minmax"), int8("e2", 100)])
+    assert [(m.old.trial, m.new.trial) for m in found.matches] == [("e", "e2"), ("m", "m2")]
+    renewed = compared(tmp_path / "renewed", old[:1], [int8("p", 100, method="percentile:99.9")])
+    assert [(m.old.trial, m.new.trial) for m in renewed.matches] == [("e", "p")]
+    assert [d.what for d in renewed.environment] == ["resnet50: calibration method"]

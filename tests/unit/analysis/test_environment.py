@@ -1,8 +1,9 @@
 """What differed between two runs."""
 
 from tensordyno.analysis.environment import differences
+from tensordyno.records.calibration import LayerFacts
 
-from .builders import changed, header, outcome, run, trial
+from .builders import calibrated, changed, header, outcome, run, trial
 
 
 def found(root, old, new, old_head=None, new_head=None):
@@ -55,3 +56,20 @@ def test_an_engine_with_two_settings_lists_both_in_any_order(tmp_path):
     two = outcome(trial("b"), process=changed(one.process, threads=8))
     assert found(tmp_path, [one, two], [two, one]) == []
     assert found(tmp_path, [one, two], [one]) == [("onnxruntime: threads", "2 | 8", "2")]
+
+
+def test_calibrations_and_the_layers_that_ran_in_int8(tmp_path):
+    def calibrated_as(arithmetic, **fields):
+        one = outcome(trial(precision="int8"), calibration=calibrated(**fields))
+        return changed(one, built=changed(one.built, arithmetic=arithmetic))
+
+    kept = (LayerFacts(name="head", op="Gemm", int8=False),)
+    old = calibrated_as({"int8": 4}, method="minmax")
+    new = calibrated_as({"int8": 3, "fp32": 1}, images=500, seed=2, fp32_layers=kept)
+    assert found(tmp_path, [old], [new]) == [
+        ("resnet50: calibration method", "minmax", "entropy"),
+        ("resnet50: calibration images", "1250 of fashion (d), seed 0", "500 of fashion (d), seed 2"),
+        ("resnet50: layers kept in FP32", "-", "head"),
+        ("onnxruntime: layers of resnet50", "4 int8", "1 fp32, 3 int8"),
+    ]
+    assert found(tmp_path / "same", [old], [old]) == []

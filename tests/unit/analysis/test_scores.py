@@ -8,10 +8,22 @@ import pytest
 from tensordyno.analysis.energy import Energy
 from tensordyno.analysis.scores import score, scores
 from tensordyno.errors import StoreError
+from tensordyno.records.calibration import LayerFacts
 from tensordyno.records.trial import Skip
-from tensordyno.vocabulary import Precision, Verdict
+from tensordyno.vocabulary import Precision, Task, Verdict
 
-from .builders import burst, bursts, changed, latencies_of, outcome, run, trial
+from .builders import (
+    answers,
+    burst,
+    bursts,
+    calibrated,
+    changed,
+    counted,
+    latencies_of,
+    outcome,
+    run,
+    trial,
+)
 
 
 def test_the_numbers_of_a_trial():
@@ -136,3 +148,37 @@ def test_ten_thousand_trials_score_in_seconds(tmp_path):
     start = time.process_time()
     assert len(scores(stored)) == 1000
     assert time.process_time() - start < 2.0
+
+
+def test_a_calibration_and_the_engines_own_account_of_its_layers():
+    kept = (LayerFacts(name="head", op="Gemm", int8=False),)
+    one = outcome(trial(precision="int8"), measured=(), calibration=calibrated(seed=3, fp32_layers=kept))
+    one = changed(one, built=changed(one.built, arithmetic={"int8": 51, "fp32": 2, "bf16": 1}))
+    row = score(one, np.empty(0))
+    assert (row.calibration_images, row.calibration_batch, row.calibration_seed) == (1250, 25, 3)
+    assert (row.calibration_method, row.calibration_reused, row.fp32_kept) == ("entropy", False, 1)
+    assert (row.int8_layers, row.float_layers) == (51, 3)
+    plain = score(outcome(measured=()), np.empty(0))
+    assert (plain.calibration_images, plain.calibration_method, plain.fp32_kept) == (None, "", None)
+    assert (plain.int8_layers, plain.float_layers) == (None, None)
+
+
+def test_answers_are_compared_with_fp32(tmp_path):
+    exact, coarse = answers(2000, range(100)), answers(2000, range(5, 110))
+    outcomes = [counted("coarse", coarse), counted("exact", exact, "fp32")]
+    row, reference = scores(run(tmp_path, outcomes, answers={"exact": exact, "coarse": coarse}))
+    assert row.fp32_trial == "exact"
+    assert row.top1_difference.value == row.top5_difference.value == pytest.approx(-0.0025)
+    assert row.top1_difference.low < row.top1_difference.value < row.top1_difference.high < row.top1.high
+    assert row.top1_p_value == pytest.approx(6885 / 2**15)  # 5 gained against 10 lost
+    assert row.fp32_agreement == pytest.approx(1 - 15 / 2000)
+    assert (reference.fp32_trial, reference.top1_difference) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "task", "timed"),
+    [("valid", "inference", True), ("unstable", "inference", True), ("valid", "accuracy", False)],
+)
+def test_what_was_timed(verdict, task, timed):
+    one = outcome(trial(task=Task(task)), verdict=Verdict(verdict), measured=())
+    assert score(one, np.empty(0)).is_timed is timed

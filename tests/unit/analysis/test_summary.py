@@ -10,10 +10,21 @@ from tensordyno.analysis.summary import flat, summary
 from tensordyno.records.trial import Skip
 from tensordyno.vocabulary import Verdict
 
-from .builders import bursts, header, latencies_of, outcome, run, trial
+from .builders import (
+    answers,
+    bursts,
+    calibrated,
+    changed,
+    counted,
+    header,
+    latencies_of,
+    outcome,
+    run,
+    trial,
+)
 
 TEXT, NUMBER, COUNT = (str,), (float, type(None)), (int,)
-PAIR = (list, type(None))
+PAIR, MAYBE = (list, type(None)), (int, type(None))
 CONTRACT = {
     "trial": TEXT,
     "task": TEXT,
@@ -71,6 +82,21 @@ CONTRACT = {
     "engine_version": TEXT,
     "choices": TEXT,
     "group": TEXT,
+    "calibration_images": MAYBE,
+    "calibration_batch": MAYBE,
+    "calibration_method": TEXT,
+    "calibration_seed": MAYBE,
+    "calibration_reused": (bool, type(None)),
+    "int8_layers": MAYBE,
+    "float_layers": MAYBE,
+    "fp32_kept": MAYBE,
+    "fp32_trial": TEXT,
+    "top1_difference": NUMBER,
+    "top1_difference_ci95": PAIR,
+    "top5_difference": NUMBER,
+    "top5_difference_ci95": PAIR,
+    "top1_p_value": NUMBER,
+    "fp32_agreement": NUMBER,
 }
 DESIGN = {
     *("task", "model", "engine", "precision", "batch_size", "devices", "nodes", "boundary", "images_per_s"),
@@ -81,6 +107,7 @@ DESIGN = {
 
 @pytest.fixture
 def stored(tmp_path):
+    """A whole trial, one cut short, a dead one and one that was planned away."""
     full = outcome(trial("full"), measured=bursts(160, 60))
     short = outcome(trial("short"), measured=bursts(160, 2))
     dead = outcome(
@@ -98,6 +125,21 @@ def test_keys_and_types_are_pinned(stored):
         assert set(row) == set(CONTRACT)
         for key, value in row.items():
             assert type(value) in CONTRACT[key], key
+
+
+def test_an_int8_trial_has_every_key_filled(tmp_path):
+    exact, coarse = answers(2000, range(100)), answers(2000, range(110))
+    one = counted("coarse", coarse, facts={"calibration": calibrated()})
+    one = changed(one, built=changed(one.built, arithmetic={"int8": 4, "fp32": 0}))
+    outcomes = [counted("exact", exact, "fp32"), one]
+    stored = run(tmp_path, outcomes, answers={"exact": exact, "coarse": coarse})
+    row = summary(stored, scores(stored))["trials"][1]
+    first = list(row).index("calibration_images")
+    assert list(row)[first - 1] == "group"  # keys are appended, never moved
+    assert {key: row[key] for key in list(row)[first:] if row[key] in (None, "")} == {}
+    for key in list(row)[first:]:
+        assert type(row[key]) in CONTRACT[key], key
+    assert row["top1_difference_ci95"][0] < row["top1_difference"] == pytest.approx(-0.005)
 
 
 def test_what_the_design_promises_is_there():

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensordyno.analysis.verification import BANDS, count_correct, sqnr_db, verify
+from tensordyno.analysis.verification import (
+    BANDS,
+    answers_of,
+    count_correct,
+    sqnr_db,
+    verify,
+    wrong_arithmetic,
+)
 from tensordyno.vocabulary import Precision
 
 SIGNIFICANT_BITS = {
@@ -182,42 +189,79 @@ def test_a_useless_reference_is_an_error(reference):
         verify(reference, reference, Precision.FP32, trained=False)
 
 
-def test_count_correct():
+def correct(logits, labels, k):
+    return count_correct(answers_of(logits, labels), k)
+
+
+def test_answers_are_label_first_class_and_rank():
     logits = np.array([[0.1, 0.9, 0.5], [0.8, 0.1, 0.3], [0.2, 0.3, 0.1]])
-    labels = np.array([1, 2, 2])
-    assert [count_correct(logits, labels, k) for k in (1, 2, 3, 5)] == [1, 2, 3, 3]
+    answers = answers_of(logits, np.array([1, 2, 2]))
+    assert answers.dtype == np.int32
+    assert answers.tolist() == [[1, 1, 0], [2, 0, 1], [2, 1, 2]]
+    assert [count_correct(answers, k) for k in (1, 2, 3, 5)] == [1, 2, 3, 3]
 
 
 def test_ties_go_to_the_lower_class():
     constant = np.zeros((10, 10))
     labels = np.arange(10)
-    assert count_correct(constant, labels, 1) == 1
-    assert count_correct(constant, labels, 5) == 5
+    assert correct(constant, labels, 1) == 1
+    assert correct(constant, labels, 5) == 5
+    assert answers_of(constant, labels)[:, 1].tolist() == [0] * 10
 
 
 def test_nan_is_never_right():
     logits = np.array([[np.nan, 0.0], [np.nan, 0.0]])
-    assert count_correct(logits, np.array([0, 1]), 1) == 0
-    assert count_correct(logits, np.array([0, 1]), 2) == 1
+    labels = np.array([0, 1])
+    assert correct(logits, labels, 1) == 0
+    assert correct(logits, labels, 2) == 1
+    assert answers_of(logits, labels).tolist() == [[0, 0, 2], [1, 0, 1]]
 
 
 @given(st.integers(0, 1000), st.integers(1, 12))
-def test_count_correct_agrees_with_a_stable_sort(seed, k):
+def test_right_answers_agree_with_a_stable_sort(seed, k):
     rng = np.random.default_rng(seed)
     logits = rng.integers(0, 4, (20, 10)).astype(np.float32)
     labels = rng.integers(0, 10, 20)
-    order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
-    assert count_correct(logits, labels, k) == (order == labels[:, None]).any(axis=1).sum()
+    order = np.argsort(-logits, axis=1, kind="stable")
+    assert correct(logits, labels, k) == (order[:, :k] == labels[:, None]).any(axis=1).sum()
+    np.testing.assert_array_equal(answers_of(logits, labels)[:, 1], order[:, 0])
+
+
+@pytest.mark.parametrize(("labels", "says"), [([0], "labels"), ([0, 3], "outside"), ([-1, 0], "outside")])
+def test_answers_refuse_nonsense(labels, says):
+    with pytest.raises(ValueError, match=says):
+        answers_of(np.zeros((2, 3)), np.array(labels))
+
+
+def test_no_answer_is_among_the_first_none():
+    with pytest.raises(ValueError, match="top-0"):
+        count_correct(np.zeros((2, 3), np.int32), 0)
+
+
+def test_a_reference_of_the_same_rounding_may_be_met_exactly():
+    assert not verify(REFERENCE, REFERENCE, Precision.INT8, trained=False).passed
+    found = verify(REFERENCE, REFERENCE, Precision.INT8, trained=False, same_rounding=True)
+    assert found.passed and found.sqnr_db is None
+    wrong = verify(with_noise(5), REFERENCE, Precision.INT8, trained=False, same_rounding=True)
+    assert not wrong.passed and "must reach" in wrong.reason
 
 
 @pytest.mark.parametrize(
-    ("labels", "k", "says"),
-    [([0, 1], 0, "top-0"), ([0], 1, "labels"), ([0, 3], 1, "outside"), ([-1, 0], 1, "outside")],
+    ("layers", "planned", "says"),
+    [
+        ({"int8": 10, "fp32": 0}, 10, ""),
+        ({"int8": 8, "fp32": 2}, 10, ""),
+        ({}, 10, ""),  # an engine that cannot count
+        ({"int8": 7, "fp32": 3}, 10, "7 of 10 INT8 layers run in INT8 (3 in fp32)."),
+        ({"fp32": 10}, 10, "0 of 10 INT8 layers run in INT8 (10 in fp32)."),
+        ({"int8": 1, "fp32": 9}, 1, ""),  # the others were to stay in FP32
+        ({"int8": 0, "fp32": 3}, 0, "no layer runs in INT8 (3 in fp32)."),
+        ({"int8": 0}, 2, "0 of 2 INT8 layers run in INT8."),
+    ],
 )
-def test_count_correct_refuses_nonsense(labels, k, says):
-    with pytest.raises(ValueError, match=says):
-        count_correct(np.zeros((2, 3)), np.array(labels), k)
+def test_a_label_needs_four_in_five_of_its_layers(layers, planned, says):
+    assert wrong_arithmetic(layers, planned) == says
 
 
 def test_no_images_none_correct():
-    assert count_correct(np.empty((0, 3)), np.empty(0, dtype=int), 1) == 0
+    assert correct(np.empty((0, 3)), np.empty(0, dtype=int), 1) == 0

@@ -4,7 +4,9 @@ import math
 import numpy as np
 import pytest
 from fake_worker import burst, trial
+from made_int8_run import make_accuracy_run
 
+from tensordyno.records.calibration import Calibration
 from tensordyno.records.machine import MachineFacts, RunFooter, RunHeader
 from tensordyno.records.outcome import Outcome
 from tensordyno.records.trial import Plan
@@ -89,3 +91,30 @@ def test_a_margin_within_which_nothing_matters(dyno, stored):
 def test_runs_with_nothing_in_common(dyno, stored):
     ended = dyno("compare", stored("old", a=1.0), stored("new", b=1.0))
     assert ended.status == 0 and "No configuration is in both runs." in ended.out
+
+
+def test_right_answers_are_compared_where_nothing_was_timed(dyno, tmp_path):
+    old, new = (
+        make_accuracy_run(tmp_path / method, [Calibration(method=method)], models=("lenet5_fashion",))
+        for method in ("entropy", "minmax")
+    )
+    ended = dyno("compare", old, new, "--fail-on-slower")
+    assert ended.status == 0
+    lines = [line.split() for line in ended.out.splitlines() if "int8" in line]
+    assert {line[-1] for line in lines} <= {"same", "unclear"} and len(lines) == 2
+    assert all("top-1" in line for line in lines)
+    assert "lenet5_fashion: calibration method: entropy -> minmax" in ended.out
+    found = json.loads(dyno("compare", old, new, "--json").out)
+    assert all(-0.01 < match["difference"]["value"] <= 0 for match in found["matches"])
+
+
+def test_a_script_can_fail_on_fewer_right_answers(dyno, tmp_path, monkeypatch):
+    import made_int8_run
+
+    old = make_accuracy_run(tmp_path / "old", models=("lenet5_fashion",))
+    monkeypatch.setitem(made_int8_run.LOST, "entropy", 120)
+    new = make_accuracy_run(tmp_path / "new", models=("lenet5_fashion",))
+    ended = dyno("compare", old, new, "--fail-on-slower")
+    assert ended.status == 1 and "worse" in ended.out
+    back = dyno("compare", new, old, "--fail-on-slower")
+    assert back.status == 0 and "better" in back.out

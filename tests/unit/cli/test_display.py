@@ -43,6 +43,17 @@ def test_racing_trials_are_rows_and_the_bar_counts(screen):
     assert "1/3" in shown
 
 
+def test_a_long_phase_shows_how_far_it_has_come(screen):
+    progress = LiveProgress(screen)
+    progress.phase(trial("a"), "calibrating")
+    progress.step(trial("a"), "calibrating", 375, 1250)
+    assert "calibrating 375/1250" in drawn(progress)
+    progress.step(trial("a"), "counting", 64, 2**31 - 1)
+    assert "counting 64 " in drawn(progress)
+    progress.phase(trial("a"), "building")
+    assert "calibrating" not in drawn(progress)
+
+
 def test_contention_and_remarks_are_shown_until_something_happens(screen):
     progress = LiveProgress(screen)
     progress.note("Measuring what the telemetry costs")

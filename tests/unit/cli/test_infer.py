@@ -1,8 +1,11 @@
 import pytest
 
 from tensordyno.cli import execute
-from tensordyno.cli.infer import _FLAGS, _MEASURE, MEMBER
+from tensordyno.cli.flags import CALIBRATION, MEASURE
+from tensordyno.cli.infer import _FLAGS, MEMBER
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.records.trial import EngineChoice
+from tensordyno.spec.schema import CalibrationAxes
 from tensordyno.vocabulary import Boundary, Precision
 
 
@@ -41,7 +44,8 @@ def test_every_flag_reaches_the_spec(asked, tmp_path):
         "resnet18 vgg16 --engine openvino:hint=throughput,torch --precision fp32,bf16 --batch 1:8:x2,32 "
         "--device cpu --boundary host,device --weights w.pt --data synthetic --threads 3 --allocator keep "
         "--seed 5 --min-seconds 1 --max-seconds 9 --target 0.02 --baseline torch --latency-bound 0.1 "
-        "--skip-unreadable --set telemetry.interval_s=0.5 -o out --json --no-report"
+        "--skip-unreadable --preprocess resize=256,std=0.5 --set telemetry.interval_s=0.5 "
+        "-o out --json --no-report"
     )
     spec = seen["spec"]
     assert [m.name for m in spec.models] == ["resnet18", "vgg16"] and spec.name == "resnet18-vgg16"
@@ -54,14 +58,23 @@ def test_every_flag_reaches_the_spec(asked, tmp_path):
     assert (spec.weights, spec.dataset, spec.allocator, spec.seed) == ("w.pt", "synthetic", ("keep",), 5)
     assert (spec.measure.min_seconds, spec.measure.max_seconds) == (1, 9)
     assert (spec.measure.target_half_width, spec.baseline, spec.latency_bound_s) == (0.02, "torch", 0.1)
+    assert spec.preprocessing == PreprocessingChange(resize=256, std=(0.5,))
     assert spec.skip_unreadable and spec.telemetry.interval_s == 0.5
     assert (str(seen["output"]), seen["as_json"], seen["report"]) == ("out", True, False)
+
+
+def test_int8_is_calibrated_as_the_flags_say(asked):
+    seen = asked(
+        "my.onnx --precision fp32,int8 --calibration 10x5 --method mse,auto --keep-fp32 2 --data photos"
+    )
+    axes = CalibrationAxes(images=("10x5",), methods=("mse", "auto"), keep_fp32=2)
+    assert seen["spec"].calibration == axes and seen["spec"].dataset == "photos"
 
 
 def test_no_flag_is_forgotten():
     """Each option of the command either maps to a key of the spec or is about the run itself."""
     options = {p.name for p in MEMBER.params if p.name != "models"}
-    assert options == {*_FLAGS, *_MEASURE, "sets", "output", "dry_run", "as_json", "no_report"}
+    assert options == {*_FLAGS, *MEASURE, *CALIBRATION, "sets", "output", "dry_run", "as_json", "no_report"}
 
 
 @pytest.mark.parametrize(
@@ -69,6 +82,14 @@ def test_no_flag_is_forgotten():
     [
         ("--precision fp17", "--precision: precisions[0]"),
         ("--latency-bound=-3", "--latency-bound: latency_bound_s"),
+        ("--precision int8 --calibration 50", "--calibration: calibration.images[0]: found '50'"),
+        (
+            "--precision int8 --method mse,x",
+            "--method: calibration.methods[1]: there is no calibration method",
+        ),
+        ("--precision int8 --max-drop 2", "--max-drop: calibration.max_drop"),
+        ("--keep-fp32 2", "--keep-fp32 would change nothing"),
+        ("--preprocess mean=300", "--preprocess: preprocessing.mean: found [300.0]"),
         ("--max-seconds 0 --min-seconds 1", "--max-seconds: measure.max_seconds"),
         ("--target 3", "--target: measure.target_half_width"),
         ("--min-seconds 7 --max-seconds 2", "--min-seconds, --max-seconds: measure: min_seconds 7"),

@@ -53,6 +53,13 @@ def test_every_verb_explains_itself(dyno, verb):
     assert ended.status == 0 and ended.out.startswith(f"Usage: dyno {verb}")
 
 
+@pytest.mark.parametrize("verb", ["run", "infer", "accuracy", "quantize"])
+def test_examples_stand_on_lines_of_their_own(dyno, verb):
+    lines = dyno(verb, "--help").out.splitlines()
+    examples = [line for line in lines if line.startswith(f"  dyno {verb}")]
+    assert len(examples) >= 3 and not any("\\b" in line for line in lines)
+
+
 def test_the_version(dyno):
     assert dyno("--version").out == f"dyno, version {__version__}\n"
 

@@ -107,3 +107,32 @@ def test_a_label_beyond_the_network_is_refused(opened):
     dataset = opened(x=PIXELS, y=LABELS + 6)
     with pytest.raises(DataError, match="labels up to 10"):
         dataset.batches(1, WANTED, 1)
+
+
+def request(path, **more):
+    return open_member(DataRequest(name=str(path / "a.npz"), **more))
+
+
+def test_a_file_with_one_split_is_divided_and_one_with_both_is_not(opened, tmp_path):
+    opened(x=PIXELS, y=LABELS)
+    parts = [first(request(tmp_path, hold_out=True, split=s)).labels for s in ("test", "calibration")]
+    assert [len(part) for part in parts] == [4, 1] and sorted(np.concatenate(parts)) == [0, 1, 2, 3, 4]
+    opened(x_test=PIXELS, y_test=LABELS, x_train=PIXELS[:2], y_train=LABELS[:2])
+    sizes = [len(first(request(tmp_path, hold_out=True, split=s)).images) for s in ("test", "calibration")]
+    assert sizes == [5, 2]
+
+
+def test_images_without_labels_are_divided_and_shuffled_too(opened, tmp_path):
+    opened(x=PIXELS)
+    stored = first(request(tmp_path)).images
+    held = first(request(tmp_path, hold_out=True, split="calibration")).images
+    assert len(held) == 1 and any(np.array_equal(held[0], image) for image in stored)
+    shuffled = first(request(tmp_path, shuffle=3)).images
+    assert not np.array_equal(shuffled, stored)
+    np.testing.assert_array_equal(np.sort(shuffled, axis=0), np.sort(stored, axis=0))
+
+
+def test_the_same_images_in_two_files_share_their_fingerprints(opened, tmp_path):
+    once = list(opened(x=PIXELS).fingerprints())
+    again = list(opened(images=PIXELS.transpose(0, 3, 1, 2), labels=LABELS).fingerprints())
+    assert once == again and len(set(once)) == 5

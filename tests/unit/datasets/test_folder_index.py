@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from tensordyno.datasets.folder_index import read_index
@@ -93,3 +94,15 @@ def test_a_folder_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError) as caught:
         read_index(tmp_path / "gone")
     assert caught.value.slug == "unreadable-folder"
+
+
+def test_a_part_keeps_its_labels_and_the_names_of_all_classes(folder):
+    index = read_index(folder("cat/a.png", "cat/b.png", "dog/c.png"))
+    part = index.take(np.array([2, 0]))
+    assert [part.shown(f) for f in part.files] == ["cat/b.png", "cat/a.png"]
+    assert part.labels.tolist() == [0, 0] and part.class_names == ("cat", "dog")
+    assert part.root == index.root
+
+
+def test_a_part_without_labels_has_none(folder):
+    assert read_index(folder("b.png", "a.jpg")).take(np.array([1])).labels is None

@@ -115,3 +115,60 @@ def test_a_missing_folder(tmp_path):
     with pytest.raises(DataError) as caught:
         opened(tmp_path / "nowhere")
     assert caught.value.slug == "missing-data"
+
+
+def test_a_fingerprint_sees_the_bytes_but_neither_place_nor_label(animals):
+    marks = list(opened(animals).fingerprints())
+    assert len(set(marks)) == 6 and list(opened(animals).fingerprints(2)) == marks[:2]
+    (animals / "dog" / "copy.png").write_bytes((animals / "cat" / "0.png").read_bytes())
+    again = list(opened(animals).fingerprints())
+    assert sorted(again) == sorted([*marks, marks[0]])
+
+
+def test_unreadable_and_missing_images_have_no_fingerprint_where_they_are_skipped(animals):
+    marks = list(opened(animals).fingerprints())
+    (animals / "cat" / "0.png").write_bytes(b"broken")
+    assert len(list(opened(animals).fingerprints(2))) == 2
+    assert list(opened(animals, skip_unreadable=True).fingerprints(3)) == marks[1:4]
+    (animals / "labels.csv").write_text("file,label\ngone.png,1\ndog/0.png,0\n", encoding="utf-8")
+    assert list(opened(animals).fingerprints()) == [marks[1]]
+
+
+def test_a_folder_is_divided_and_both_parts_keep_all_classes(animals):
+    test, calibration = (opened(animals, hold_out=True, split=s) for s in ("test", "calibration"))
+    assert sorted(values(test)[0] + values(calibration)[0]) == [10, 11, 12, 100, 101, 102]
+    assert len(values(calibration)[0]) == 1
+    assert test.class_names == calibration.class_names == ("cat", "dog")
+
+
+def test_a_shuffled_folder_keeps_labels_with_their_images(animals):
+    found, batches = values(opened(animals, shuffle=2))
+    assert sorted(found) == [10, 11, 12, 100, 101, 102] != found
+    assert [int(label) for b in batches for label in b.labels] == [int(v >= 100) for v in found]
+
+
+def test_a_single_image_cannot_be_held_out(tmp_path):
+    paint(tmp_path / "a.png", 1)
+    with pytest.raises(DataError, match="no two different images") as caught:
+        opened(tmp_path, hold_out=True)
+    assert caught.value.slug == "too-few-to-hold-out"
+
+
+def test_copies_never_lie_in_both_parts(tmp_path):
+    for number in range(12):
+        paint(tmp_path / "cat" / f"{number}.png", 10 + number)
+        (tmp_path / "dog").mkdir(exist_ok=True)
+        (tmp_path / "dog" / f"copy{number}.png").write_bytes(
+            (tmp_path / "cat" / f"{number}.png").read_bytes()
+        )
+    test, calibration = (
+        list(opened(tmp_path, hold_out=True, split=split).fingerprints()) for split in ("test", "calibration")
+    )
+    assert len(test) == 20 and len(calibration) == 4 and not set(test) & set(calibration)
+
+
+def test_files_that_are_not_there_hinder_no_division(tmp_path):
+    paint(tmp_path / "a.png", 50)
+    (tmp_path / "labels.csv").write_text("file,label\ngone.png,1\na.png,0\nno.png,0\n", encoding="utf-8")
+    parts = [opened(tmp_path, hold_out=True, split=split).count for split in ("test", "calibration")]
+    assert parts == [2, 1]

@@ -35,3 +35,28 @@ def test_the_hash_sees_pixels_labels_shape_and_limit():
     assert len(others | {digest()}) == 6
     assert digest(changed, limit=6) == digest(limit=6)
     assert digest(np.asfortranarray(PIXELS)) == digest()
+
+
+def test_positions_choose_and_order_the_images():
+    chosen = np.array([5, 0, 3])
+    dataset = InMemory("m", PIXELS, LABELS, positions=chosen)
+    (batch,) = dataset.batches(9, WANTED, 9)
+    whole = np.concatenate([b.images for b in InMemory("m", PIXELS, LABELS).batches(9, WANTED, 9)])
+    np.testing.assert_array_equal(batch.images, whole[chosen])
+    assert batch.labels.tolist() == LABELS[chosen].tolist()
+    assert dataset.content_hash() == InMemory("m", PIXELS[chosen], LABELS[chosen]).content_hash()
+    marks = list(InMemory("m", PIXELS, LABELS).fingerprints())
+    assert list(dataset.fingerprints(2)) == [marks[5], marks[0]]
+
+
+def test_a_fingerprint_sees_pixels_and_shape_but_no_label():
+    marks = list(InMemory("m", PIXELS, LABELS).fingerprints())
+    assert marks == list(InMemory("other", PIXELS, None).fingerprints())
+    assert marks == list(InMemory("m", np.asfortranarray(PIXELS), LABELS).fingerprints())
+    changed = PIXELS.copy()
+    changed[6, 3, 3, 2] ^= 1
+    assert [a == b for a, b in zip(marks, InMemory("m", changed, None).fingerprints(), strict=True)] == [
+        *[True] * 6,
+        False,
+    ]
+    assert not set(marks) & set(InMemory("m", PIXELS.reshape(7, 2, 8, 3), None).fingerprints())

@@ -42,3 +42,16 @@ def test_any_channel_count_is_filled():
     wanted = InputFormat(shape=(4, 3, 5), classes=2, preprocessing=Preprocessing())
     (batch,) = open_member(DataRequest(name="synthetic")).batches(2, wanted, 2)
     assert batch.images.shape == (2, 4, 3, 5) and batch.labels is None
+
+
+def test_a_shuffle_gives_other_numbers_and_0_the_usual_ones():
+    pixels = [images(limit=8, shuffle=s) for s in (0, 1, 2)]
+    assert len({image.tobytes() for image in np.concatenate(pixels)}) == 3 * 8
+    np.testing.assert_array_equal(pixels[0], images(limit=8))
+
+
+def test_fingerprints_differ_as_the_images_do_and_have_an_end():
+    requests = [{}, {"seed": 1}, {"shuffle": 1}, {"split": "calibration"}]
+    marks = [m for r in requests for m in open_member(DataRequest(name="synthetic", **r)).fingerprints(8)]
+    assert len(set(marks)) == 4 * 8
+    assert list(open_member(DataRequest(name="synthetic")).fingerprints()) == []

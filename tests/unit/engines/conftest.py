@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
 from tensordyno.clock import Clock, RealClock
@@ -13,6 +15,15 @@ from tensordyno.vocabulary import Precision
 def tiny(tmp_path_factory):
     tiny_network = pytest.importorskip("tiny_network", reason="needs PyTorch")
     return tiny_network.prepared_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_qdq(tiny, tmp_path_factory):
+    """The same network calibrated, as a function of the form of its Q/DQ file."""
+    qdq_network = pytest.importorskip("qdq_network", reason="needs ONNX Runtime")
+    with np.load(tiny.reference) as stored:
+        made = qdq_network.quantized(tiny, tmp_path_factory.mktemp("qdq"), stored["images"])
+    return lambda form: msgspec.structs.replace(tiny, onnx=made.onnx(form))
 
 
 @pytest.fixture

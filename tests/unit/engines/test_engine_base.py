@@ -23,10 +23,16 @@ def test_a_refusal_gives_the_engine_s_own_reason_first():
 
 
 @pytest.mark.parametrize(
-    ("precision", "reason"), [(Precision.TF32, "NVIDIA"), (Precision.INT8, "calibrated network")]
+    ("precision", "reason"), [(Precision.TF32, "NVIDIA"), (Precision.FP8, "calibrated network")]
 )
 def test_a_refusal_falls_back_to_a_reason_that_holds_for_all(precision, reason):
     assert reason in engine_class("openvino").refusal("cpu", precision)
+
+
+def test_eager_pytorch_says_where_int8_is_to_be_had():
+    assert "torch-compile" in engine_class("torch").refusal("cpu", Precision.INT8)
+    assert "torch-compile" not in engine_class("torch").refusal("cuda", Precision.INT8)
+    assert "CPUs only" in engine_class("torch-compile").refusal("cuda", Precision.INT8)
 
 
 def test_a_refusal_names_a_kind_of_device_that_the_engine_does_not_know():

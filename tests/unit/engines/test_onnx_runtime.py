@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tensordyno.engines.onnx_runtime import _half_precision
 from tensordyno.errors import Unsupported
+from tensordyno.quantize.base import Form
 from tensordyno.vocabulary import Boundary, Precision
 
 ort = pytest.importorskip("onnxruntime")
@@ -56,3 +59,35 @@ def test_an_fp16_graph_keeps_float32_edges(tiny, tmp_path, images):
     assert answer.dtype == np.float32
     np.testing.assert_allclose(answer, expected, atol=0.05)
     assert not np.array_equal(answer, expected)
+
+
+def compiled(engine, model, images):
+    engine.receipt()
+    engine.load(model)
+    engine.compile(images)
+    return engine
+
+
+def test_int8_layers_are_counted_in_the_graph_of_the_very_session(make_engine, tiny_qdq, images):
+    engine = compiled(make_engine("onnxruntime", Precision.INT8), tiny_qdq(Form.UINT8), images)
+    assert engine.arithmetic() == {"int8": 3, "fp32": 0}
+    written = Path(engine._optimized.name)
+    assert written.is_dir()
+    engine.close()
+    assert not written.exists()
+
+
+def test_a_float32_graph_has_no_int8_layers(make_engine, tiny, images):
+    engine = compiled(make_engine("onnxruntime", Precision.INT8), tiny, images)
+    assert engine.arithmetic() == {"int8": 0, "fp32": 3}
+    engine.close()
+
+
+def test_other_precisions_write_no_graph(make_engine, tiny, images):
+    engine = compiled(make_engine("onnxruntime"), tiny, images)
+    assert engine.arithmetic() == {} and engine._optimized is None
+
+
+def test_the_form_follows_the_device(make_engine):
+    assert make_engine("onnxruntime", Precision.INT8).activations is Form.UINT8
+    assert make_engine("onnxruntime", Precision.INT8, device="cuda:0").activations is Form.INT8

@@ -65,3 +65,12 @@ def test_options_asked_for_win():
     options = provider(device="cuda:0", device_id=3, cudnn_conv_algo_search="HEURISTIC").options()
     assert options["device_id"] == "3"
     assert options["cudnn_conv_algo_search"] == "HEURISTIC"
+
+
+def test_int8_on_a_gpu_is_tensorrt_s_alone():
+    with pytest.raises(Unsupported, match="no INT8 convolutions") as refused:
+        provider(device="cuda:0", precision=Precision.INT8)
+    assert "tensorrt" in refused.value.remedy
+    tensorrt = provider("tensorrt", "cuda:0", Precision.INT8)
+    assert tensorrt.options()["trt_int8_enable"] == "1" and not tensorrt.shows_graph
+    assert provider(precision=Precision.INT8).shows_graph

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tensordyno.errors import Unsupported
+from tensordyno.quantize.base import Form
 from tensordyno.vocabulary import Boundary, Precision
 
 ov = pytest.importorskip("openvino")
@@ -24,9 +25,15 @@ def compiled(engine, tiny, images):
 
 
 def test_float32_is_asked_for_and_run(make_engine, tiny, images):
-    choices = compiled(make_engine("openvino"), tiny, images).choices()
-    assert choices["arithmetic"] == "3 layers in f32"
-    assert choices["requests in flight"] == "1"
+    engine = compiled(make_engine("openvino"), tiny, images)
+    assert engine.arithmetic() == {"fp32": 3}
+    assert engine.choices()["requests in flight"] == "1"
+
+
+def test_a_q_dq_network_runs_in_int8_and_the_rest_of_it_in_float32(make_engine, tiny_qdq, images):
+    engine = compiled(make_engine("openvino", Precision.INT8), tiny_qdq(Form.RECTIFIED), images)
+    assert engine.arithmetic() == {"int8": 3}
+    assert engine._compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
 
 
 def test_a_format_this_cpu_lacks_is_refused(make_engine):

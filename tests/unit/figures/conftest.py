@@ -1,6 +1,7 @@
 """A made-up run and its scores, once for all tests of figures."""
 
 import pytest
+from made_int8_run import STUDIED, make_accuracy_run, make_int8_run
 from made_run import Story, make_run
 
 from tensordyno.analysis.scores import scores
@@ -30,3 +31,25 @@ def many_run(tmp_path_factory):
     models = tuple(f"network_{i:02}" for i in range(20))
     story = Story(models=models, precisions=("fp32",), batches=(1, 8), bursts=3, interval_s=20, endings={})
     return read_run(make_run(tmp_path_factory.mktemp("many") / "run", story))
+
+
+@pytest.fixture(scope="session")
+def int8(tmp_path_factory):
+    """Two networks in FP32 and INT8 on two engines, timed: the run and its scores."""
+    run = read_run(make_int8_run(tmp_path_factory.mktemp("int8") / "run"))
+    return run, scores(run)
+
+
+@pytest.fixture(scope="session")
+def untimed(tmp_path_factory):
+    """Right answers alone: the run and its scores."""
+    run = read_run(make_accuracy_run(tmp_path_factory.mktemp("untimed") / "run"))
+    return run, scores(run)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """Calibrations by method, images, batch size and seed: the run and its scores."""
+    root = tmp_path_factory.mktemp("study") / "run"
+    run = read_run(make_accuracy_run(root, STUDIED, models=("resnet8_fashion",), engines=("onnxruntime",)))
+    return run, scores(run)

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from tensordyno.figures.labels import Labels, in_order
+from tensordyno.figures.labels import Labels, in_order, points
 
 
 def test_a_plain_run_has_plain_names(rows):
@@ -31,3 +31,18 @@ def test_what_varies_is_named(rows):
 
 def test_order_of_first_appearance():
     assert in_order("banana") == ["b", "a", "n"]
+
+
+def test_calibrations_are_named_only_where_they_differ(int8, study):
+    _, scores = int8
+    assert {Labels(scores).calibration(s) for s in scores} == {""}  # two networks, one calibration each
+    _, scores = study
+    labels = Labels(scores)
+    named = [labels.series(s) for s in scores]
+    assert len(set(named)) == len(scores) == 97
+    assert "onnxruntime int8 (minmax, 1,250 images, 25 at a time, seed 2)" in named
+    assert labels.calibration(scores[-1], besides=("method", "images", "seed")) == "25 at a time"
+
+
+def test_differences_have_a_sign_and_zero_has_none():
+    assert [points(x) for x in (-0.0015, 0.002, 0.0, -0.00001)] == ["−0.15", "+0.20", "0.00", "0.00"]

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from tensordyno.errors import MissingPackage
 from tensordyno.figures import panels
-from tensordyno.figures.panels import Shape, arrange, first_panels, layered, log_axis, rounded
+from tensordyno.figures.panels import Shape, arrange, first_panels, layered, log_axis, rounded, spread
 
 
 def test_rounding_keeps_five_digits_and_turns_the_unknown_into_none():
@@ -66,3 +67,16 @@ def test_a_missing_library_says_what_to_type(monkeypatch):
     with pytest.raises(MissingPackage) as caught:
         panels.altair()
     assert "pip install 'tensordyno[report]'" in caught.value.line()
+
+
+@given(st.lists(st.floats(-100, 100), max_size=12), st.floats(0.1, 10))
+def test_labels_keep_their_distance_and_their_order(values, least):
+    places = spread(values, least)
+    pairs = sorted(zip(values, places, strict=True))
+    assert all(b[1] - a[1] >= least - 1e-9 for a, b in pairwise(pairs))
+    assert sum(places) == pytest.approx(sum(values), abs=1e-6)  # pushed up as much as down
+
+
+def test_labels_with_room_stay_where_they_are():
+    assert spread([3.0, 1.0, 2.0], 0.5) == [3.0, 1.0, 2.0]
+    assert spread([1.0, 1.0], 1.0) == [0.5, 1.5]

@@ -120,3 +120,21 @@ def test_precisions_have_shapes_of_their_own():
 def test_a_configuration_is_json_with_a_background_only_when_wanted():
     assert json.loads(json.dumps(style.config("dark")))["background"] == "transparent"
     assert style.config("dark", background=True)["background"] == style.paper("dark")
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_calibration_methods_are_told_apart_by_everyone(vision):
+    seen = [oklab(colour, vision) for colour in style.METHOD_COLOURS.values()]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 0.05
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("colour", [*style.METHOD_COLOURS.values(), *style.LAYER_COLOURS.values()])
+def test_methods_and_layers_are_visible_on_both_papers(colour, theme):
+    assert contrast(colour, style.paper(theme)) > 3.5
+    assert colour not in style.ENGINE_COLOURS.values()
+
+
+def test_a_percentile_of_any_height_has_the_colour_of_percentiles():
+    assert style.method_colour("percentile:99.9") == style.METHOD_COLOURS["percentile"]
+    assert style.method_colour("unheard") not in style.METHOD_COLOURS.values()

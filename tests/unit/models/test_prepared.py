@@ -5,12 +5,16 @@ import sys
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from tensordyno.errors import DataError, StoreError, Unsupported
 from tensordyno.models import prepared as module_under_test
+from tensordyno.models.onnx_file import open_classifier
 from tensordyno.models.prepared import load_module, load_prepared, prepare
 from tensordyno.models.reference import onnx_logits, torch_logits
 from tensordyno.models.resolve import resolve
+from tensordyno.quantize.base import Form
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.vocabulary import WeightsKind
 
 IMAGES = np.random.default_rng(0).standard_normal((9, 1, 28, 28)).astype(np.float32)
@@ -113,3 +117,26 @@ def test_tied_weights_are_stored(tmp_path, monkeypatch):
     loaded = load_module(tied)
     assert torch.equal(loaded[1].weight, loaded[2].weight)
     assert tied.facts.name == "tied_net:make"
+
+
+def test_the_graph_notes_how_images_become_inputs(lenet, tmp_path):
+    card = open_classifier(lenet.onnx)[1]
+    assert card.preprocessing == lenet.facts.preprocessing
+    assert card.preprocessing.mean == (0.2860,)
+    changed = resolve(str(lenet.onnx), preprocessing=PreprocessingChange(std=(0.5,)))
+    again = prepare(changed, tmp_path / "again", IMAGES[:2])
+    assert again.facts.preprocessing == replace(card.preprocessing, std=(0.5,))
+    assert open_classifier(again.onnx)[1].preprocessing == again.facts.preprocessing
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_q_dq_file_is_prepared_as_what_it_is(tmp_path, lenet, form):
+    qdq_network = pytest.importorskip("qdq_network")
+    file = qdq_network.quantized(lenet, tmp_path / "qdq", IMAGES).onnx(form)
+    made = prepare(resolve(str(file)), tmp_path / "made", IMAGES)
+    assert made.facts.quantized and made.facts.int8_layers == 5
+    assert not lenet.facts.quantized and lenet.facts.int8_layers == 0
+    assert made.facts.macs == lenet.facts.macs
+    with np.load(made.reference) as own, np.load(lenet.reference) as float32:
+        noise = np.square(own["logits"] - float32["logits"]).sum() / np.square(float32["logits"]).sum()
+    assert 1e-6 < noise < 1e-2  # its own answers, rounded to INT8: not those of the network before

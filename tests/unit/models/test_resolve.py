@@ -3,6 +3,7 @@ import torch
 
 from tensordyno.errors import UnknownName, UsageError
 from tensordyno.models.resolve import build_definition, resolve
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.vocabulary import WeightsKind
 
 
@@ -48,3 +49,15 @@ def test_weights_for_an_onnx_file_make_no_sense(tmp_path):
 def test_an_unknown_network_is_refused_with_the_nearest():
     with pytest.raises(UnknownName, match="no model called 'resnet51'"):
         resolve("resnet51")
+
+
+def test_the_preprocessing_a_user_wants_changes_the_networks_own():
+    own = resolve("lenet5_fashion").card.preprocessing
+    changed = resolve("lenet5_fashion", preprocessing=PreprocessingChange(mean=(0.5,))).card.preprocessing
+    assert changed.mean == (0.5,) and changed.std == own.std and changed.channels == own.channels
+
+
+def test_channels_last_is_for_onnx_files():
+    with pytest.raises(UsageError, match="PyTorch") as caught:
+        resolve("lenet5_fashion", preprocessing=PreprocessingChange(layout="nhwc"))
+    assert caught.value.slug == "layout-of-module"

@@ -102,6 +102,27 @@ BOTH = "models: [resnet50]\nengines: [torch]\n"
         (BOTH + "telemetry: {sources: replay}", DataError, "missing-recording", "a.yaml:3: telemetry", "Rel"),
         ("models: no.onnx\nengines: torch", DataError, "missing-model", "a.yaml:1: models[0]: there is", ""),
         (
+            BOTH + "calibration: {methods: 'mse,entropi'}",
+            SpecError,
+            "unknown-calibration-method",
+            "a.yaml:3: calibration.methods[1]: there is no calibration method",
+            "Did you mean entropy?",
+        ),
+        (
+            BOTH + "blocks:\n- calibration:\n    methods: percentile:0",
+            SpecError,
+            "bad-method",
+            "a.yaml:5: blocks[0].calibration.methods[0]: ",
+            "",
+        ),
+        (
+            BOTH + "calibration:\n  data: ./nowhere",
+            DataError,
+            "missing-data",
+            "a.yaml:4: calibration.data: there is no file or folder ./nowhere.",
+            "Give",
+        ),
+        (
             "models: resnet50\nengines:\n- name: torch\n  python: /no/python",
             DataError,
             "missing-interpreter",

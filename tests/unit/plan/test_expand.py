@@ -1,8 +1,10 @@
 import os
 
 from tensordyno.plan.expand import expand
+from tensordyno.records.calibration import Calibration
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.records.trial import EngineChoice, Measurement
-from tensordyno.spec.schema import Block, ModelChoice, Spec
+from tensordyno.spec.schema import Block, CalibrationAxes, ModelChoice, Spec
 from tensordyno.vocabulary import Boundary, Precision
 
 TWO = (EngineChoice(name="torch"), EngineChoice(name="openvino"))
@@ -65,3 +67,68 @@ def test_a_tilde_is_the_home_folder():
     home = os.path.expanduser("~")
     found = (trial.model, trial.weights, trial.dataset, trial.engine.python)
     assert found == (f"{home}/net.onnx", f"{home}/w.pt", f"{home}/photos", f"{home}/env/bin/python")
+
+
+INT8 = (Precision.FP32, Precision.INT8)
+
+
+def test_int8_is_calibrated_in_every_way_asked_for_and_nothing_else_is():
+    axes = CalibrationAxes(
+        images=("50x25", "10x5"), methods=("entropy", "mse"), seeds=(0, 3), keep_fp32="auto"
+    )
+    trials = list(expand(spec(precisions=INT8, calibration=axes, engines=TWO[:1])))
+    assert [t.precision for t in trials] == [Precision.FP32, *[Precision.INT8] * 8]
+    assert trials[0].calibration is None
+    found = [(t.calibration.batches, t.calibration.batch_size, t.calibration.method) for t in trials[1:]]
+    assert found[:5] == [
+        (50, 25, "entropy"),
+        (50, 25, "entropy"),
+        (50, 25, "mse"),
+        (50, 25, "mse"),
+        (10, 5, "entropy"),
+    ]
+    assert [t.calibration.seed for t in trials[1:]] == [0, 3] * 4
+    assert {t.calibration.keep_fp32 for t in trials[1:]} == {"auto"}
+
+
+def test_engines_still_change_fastest():
+    axes = CalibrationAxes(methods=("entropy", "mse"))
+    trials = list(expand(spec(precisions=(Precision.INT8,), calibration=axes)))
+    assert [(t.calibration.method, t.engine.name) for t in trials] == [
+        ("entropy", "torch"),
+        ("entropy", "openvino"),
+        ("mse", "torch"),
+        ("mse", "openvino"),
+    ]
+
+
+def test_every_setting_of_a_calibration_reaches_its_trial():
+    axes = CalibrationAxes(data="~/photos", max_drop=0.01, first_layer=False, last_layer=False, keep_fp32=2)
+    (calibration,) = {t.calibration for t in expand(spec(precisions=(Precision.INT8,), calibration=axes))}
+    assert calibration == Calibration(
+        data=f"{os.path.expanduser('~')}/photos",
+        max_drop=0.01,
+        first_layer=False,
+        last_layer=False,
+        keep_fp32=2,
+    )
+
+
+def test_images_are_held_out_for_all_precisions_where_int8_needs_them():
+    def held_out(**more):
+        (found,) = {t.hold_out for t in expand(spec(dataset="./photos", **more))}
+        return found
+
+    assert held_out(precisions=INT8)
+    assert held_out(precisions=INT8, calibration=CalibrationAxes(data="./photos"))
+    assert not held_out(precisions=INT8, calibration=CalibrationAxes(data="./others"))
+    assert not held_out(precisions=(Precision.FP32, Precision.BF16))
+
+
+def test_a_network_changes_the_preprocessing_of_all_key_by_key():
+    mine = ModelChoice(name="a.onnx", preprocessing=PreprocessingChange(channels="bgr", resize=None))
+    asked = spec(mine, ModelChoice(name="b.onnx"), preprocessing=PreprocessingChange(resize=256, mean=(0.5,)))
+    first, second = [t.preprocessing for t in expand(asked)][::2]
+    assert first == PreprocessingChange(resize=None, mean=(0.5,), channels="bgr")
+    assert second == PreprocessingChange(resize=256, mean=(0.5,))
+    assert {t.preprocessing for t in expand(spec())} == {None}

@@ -27,6 +27,8 @@ def test_fp32_on_the_cpu_is_possible_everywhere(engine):
     ("asked", "host", "says"),
     [
         (trial("torch", Precision.INT8), FULL, "int8"),
+        (trial("torch", Precision.INT8), FULL, "torch-compile"),
+        (trial("torch-compile", Precision.INT8, device="cuda:0"), FULL, "CPUs only"),
         (trial("torch", Precision.TF32), FULL, "NVIDIA"),
         (trial("onnxruntime", Precision.BF16), FULL, "bf16"),
         (
@@ -56,7 +58,12 @@ def test_what_cannot_work_says_why(asked, host, says):
     [
         (trial("openvino", python="/opt/ov/bin/python"), without("openvino")),
         (trial("onnxruntime", model="a.onnx"), without("torch")),
+        (trial("onnxruntime", Precision.INT8), FULL),
+        (trial("openvino", Precision.INT8), FULL),
+        (trial("torch-compile", Precision.INT8), FULL),
+        (trial("torch-compile", Precision.INT8, model="a.onnx"), FULL),  # INT8 is a Q/DQ file anyway
         (trial("torch", device="cuda"), FULL),
+        (trial("torch", task=Task.ACCURACY), FULL),
         (trial("torch", device="cuda:1"), FULL),
         (trial("torch", allocator="keep"), FULL),
         (trial("null", measurement=Measurement(clock="fake")), FULL),
@@ -80,3 +87,12 @@ def test_the_fake_clock_needs_batches_that_take_time(options, refused):
     choice = EngineChoice(name="null", options=options)
     asked = msgspec.structs.replace(trial("null", measurement=Measurement(clock="fake")), engine=choice)
     assert bool(refusal(asked, FULL)) is refused
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+def test_a_q_dq_file_runs_in_int8_only(engine, tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b'\x0a\x01a"\x0eQuantizeLinear"\x10DequantizeLinear')  # as protobuf writes op_type
+    reason = refusal(trial(engine, model=str(path)), FULL)
+    assert reason == f"{path} is a Q/DQ network and can only run in int8 [already-quantized]"
+    assert refusal(trial("onnxruntime", Precision.INT8, model=str(path)), FULL) is None

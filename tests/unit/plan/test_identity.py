@@ -2,10 +2,13 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tensordyno.plan.identity import file_safe, model_text, unique, with_ids
+from tensordyno.records.calibration import Calibration
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.records.trial import EngineChoice, Trial
-from tensordyno.vocabulary import Precision
+from tensordyno.vocabulary import Precision, Task
 
 
 def trial(model="resnet50", engine="torch", options=None, python=None, batch_size=8, **more):
@@ -93,3 +96,68 @@ def test_no_text_makes_a_hidden_or_empty_file_name():
         "x",
         "b",
     ]
+
+
+def int8(**calibration):
+    return replace(trial(), precision=Precision.INT8, calibration=Calibration(**calibration))
+
+
+def test_one_calibration_needs_no_mention():
+    assert ids(trial(), int8()) == ["resnet50-torch-fp32-b8-host", "resnet50-torch-int8-b8-host"]
+
+
+def test_calibrations_are_told_apart_by_what_differs():
+    stem = "resnet50-torch-int8-b8-host"
+    assert ids(int8(), int8(method="percentile:99.9"), int8(batches=10, batch_size=5)) == [
+        f"{stem}-50x25-entropy",
+        f"{stem}-50x25-percentile_99.9",
+        f"{stem}-10x5-entropy",
+    ]
+    assert ids(int8(seed=1), int8(seed=2)) == [f"{stem}-s1", f"{stem}-s2"]
+    assert ids(int8(), int8(data="a/photos")) == [stem, f"{stem}-photos"]
+
+
+def test_what_stays_in_fp32_is_told():
+    stem = "resnet50-torch-int8-b8-host"
+    asked = (
+        int8(),
+        int8(keep_fp32=3),
+        int8(keep_fp32="auto"),
+        int8(keep_fp32="auto", max_drop=0.01),
+        int8(first_layer=False, last_layer=False),
+        int8(last_layer=False, keep_fp32=1),
+    )
+    assert ids(*asked) == [
+        stem,
+        f"{stem}-keep3",
+        f"{stem}-keepauto0.003",
+        f"{stem}-keepauto0.01",
+        f"{stem}-first-last",
+        f"{stem}-keep1-last",
+    ]
+
+
+def test_task_images_and_preprocessing_tell_trials_apart():
+    stem = "resnet50-torch-fp32-b8-host"
+    assert ids(trial(), trial(task=Task.ACCURACY)) == [stem, f"{stem}-accuracy"]
+    assert ids(trial(), trial(hold_out=True)) == [stem, f"{stem}-held-out"]
+    change = PreprocessingChange(resize=None, mean=(0.5, 0.4, 0.3))
+    assert ids(trial(), trial(preprocessing=change)) == [stem, f"{stem}-resize=none_mean=0.5_0.4_0.3"]
+
+
+_CALIBRATIONS = st.builds(
+    Calibration,
+    data=st.none() | st.sampled_from(["a/x", "b/x"]),
+    batches=st.integers(1, 3),
+    method=st.sampled_from(["entropy", "percentile:99", "percentile;99"]),
+    seed=st.integers(0, 2),
+    keep_fp32=st.just("auto") | st.integers(0, 2),
+    max_drop=st.sampled_from([0.1, 0.2]),
+    first_layer=st.booleans(),
+)
+
+
+@given(st.lists(_CALIBRATIONS, min_size=1, max_size=9))
+def test_any_calibrations_get_ids_of_their_own(calibrations):
+    found = ids(*(replace(int8(), calibration=c) for c in calibrations))
+    assert len(found) == len(set(found)) == len(set(calibrations))

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from tensordyno.errors import SpecError
+from tensordyno.errors import DataError, SpecError
 from tensordyno.plan.host import Host
 from tensordyno.plan.make import make_plan
 from tensordyno.spec.yaml_file import DEMO, load_spec, spec_from_text
@@ -62,3 +62,11 @@ def test_planning_imports_no_framework():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_accuracy_that_cannot_be_told_is_no_plan():
+    spec = spec_from_text(
+        "task: accuracy\nmodels: lenet5_fashion\nengines: torch\ndataset: synthetic", "a"
+    ).spec
+    with pytest.raises(DataError, match="no labels"):
+        make_plan(spec, host=FULL)

@@ -3,10 +3,13 @@ from itertools import groupby
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tensordyno.plan.order import into_groups
+from tensordyno.records.calibration import Calibration
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.records.trial import EngineChoice, Trial
-from tensordyno.vocabulary import Precision
+from tensordyno.vocabulary import Precision, Task
 
 
 def trial(number, batch_size=1, **more):
@@ -69,3 +72,16 @@ def test_no_trial_is_lost_and_no_group_too_large(sizes, max_alive):
     runs = [(name, len(list(members))) for name, members in groupby(ordered, key=lambda t: t.group)]
     assert len({name for name, _ in runs}) == len(runs)
     assert all(0 < count <= max_alive for _, count in runs)
+
+
+def test_where_nothing_is_timed_each_trial_is_alone():
+    asked = [replace(trial(n), task=Task.ACCURACY) for n in range(3)]
+    assert groups(asked) == {f"net-b1-host-{n + 1}": [f"t{n}-1"] for n in range(3)}
+
+
+def test_calibrations_are_compared_and_other_preprocessing_is_not():
+    one, two, three = (
+        replace(trial(n), precision=Precision.INT8, calibration=Calibration(seed=n)) for n in range(3)
+    )
+    other = replace(three, preprocessing=PreprocessingChange(resize=64))
+    assert [len(members) for members in groups([one, two, other]).values()] == [2, 1]

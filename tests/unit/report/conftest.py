@@ -1,14 +1,23 @@
 """A made-up run and its report, once for all tests of reports."""
 
 import pytest
+from made_int8_run import STUDIED, make_accuracy_run, make_int8_run
 from made_run import Story, make_run
 
 from tensordyno.analysis.scores import scores
 from tensordyno.report.document import document
 from tensordyno.report.drawings import draw
-from tensordyno.report.outline import FIGURES_IN_ORDER
+from tensordyno.report.outline import FIGURES_IN_ORDER, sections
 from tensordyno.report.write import write_report
 from tensordyno.store.reader import read_run
+
+
+def made_of(root):
+    """The run of a folder, its scores and its document."""
+    run = read_run(root)
+    rows = scores(run)
+    names = [name for section in sections(rows) for name in section.figures]
+    return run, rows, document(run, rows, draw(run, rows, names))
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +58,32 @@ def nothing_valid(tmp_path_factory):
         endings={"resnet50.torch.bf16.b1": ending},
     )
     return make_run(tmp_path_factory.mktemp("nothing") / "run", story)
+
+
+@pytest.fixture(scope="session")
+def int8_root(tmp_path_factory):
+    return make_int8_run(tmp_path_factory.mktemp("int8") / "run")
+
+
+@pytest.fixture(scope="session")
+def int8(int8_root):
+    """FP32 and INT8, timed, with layers ranked: run, scores, document."""
+    return made_of(int8_root)
+
+
+@pytest.fixture(scope="session")
+def untimed_root(tmp_path_factory):
+    return make_accuracy_run(tmp_path_factory.mktemp("untimed") / "run")
+
+
+@pytest.fixture(scope="session")
+def untimed(untimed_root):
+    """Right answers alone: run, scores, document."""
+    return made_of(untimed_root)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """Many calibrations of one network: run, scores, document."""
+    root = tmp_path_factory.mktemp("study") / "run"
+    return made_of(make_accuracy_run(root, STUDIED, models=("resnet8_fashion",), engines=("onnxruntime",)))

@@ -65,3 +65,24 @@ def test_nothing_valid_has_no_answer(words, rows):
     none = [replace(s, verdict=Verdict.UNSTABLE) for s in rows]
     assert words.answers(none) == ()
     assert words.headline(none) == "No trial is VALID: there is nothing to rank."
+
+
+def test_a_faster_number_format_is_named_with_its_price(int8):
+    made = int8[2]
+    assert made.headline.endswith("3.40 times onnxruntime fp32 at batch 32, for 0.20 points of top-1.")
+    throughput, latency, _ = made.answers[0].bests
+    for best in (throughput, latency):
+        assert "top-1 −0.20 points against FP32 (−0.57 to +0.17)" in best.notes
+
+
+def test_what_loses_right_answers_is_set_aside_and_counted(int8):
+    run, scores, _ = int8
+    bad = [
+        replace(s, top1_difference=replace(s.top1_difference, value=-0.05, high=-0.03))
+        if s.top1_difference and s.engine_name == "openvino"
+        else s
+        for s in scores
+    ]
+    first = Words(run, bad, {}, "").answers(bad)[0]
+    assert "2 more not recommended because they lose right answers" in first.facts
+    assert first.bests[0].who.startswith("onnxruntime int8")

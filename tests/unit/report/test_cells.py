@@ -44,6 +44,13 @@ def test_an_accuracy_is_in_percent():
     assert cells.share(interval(0.909, 0.896, 0.921)) == "90.90 % (89.6–92.1)"
 
 
+def test_differences_have_signs_and_their_intervals():
+    assert cells.difference(interval(-0.0015, -0.0062, 0.0031)) == "−0.15 (−0.62 to +0.31)"
+    assert cells.difference(Interval(value=0.001, low=math.nan, high=math.nan)) == "+0.10"
+    assert cells.difference(None) == cells.percent(None) == cells.UNKNOWN
+    assert cells.percent(0.98765) == "98.77 %" and cells.signed(-0.5) == "−0.50"
+
+
 def test_listing():
     assert cells.listing([]) == ""
     assert cells.listing(["a"]) == "a"

@@ -25,3 +25,14 @@ def test_warnings_are_those_of_the_analysis(made):
 
 def test_started_is_to_the_minute(run):
     assert started(run) == "2026-11-21 10:00 UTC"
+
+
+def test_right_answers_alone_are_the_answer(untimed):
+    made = untimed[2]
+    assert made.headline.startswith("INT8 costs 0.15 to 0.20 points of top-1 on 2 networks")
+    assert [v.name for v in made.answers] == ["lenet5_fashion", "resnet8_fashion"]
+    assert not made.is_timed and made.accuracy and made.calibrations
+
+
+def test_speed_stays_the_headline_where_something_was_timed(int8):
+    assert int8[2].headline.startswith("lenet5_fashion runs fastest on ") and int8[2].is_timed

@@ -47,6 +47,10 @@ def test_nothing_to_draw_makes_no_file(made, tmp_path):
     assert list((tmp_path / "figures").iterdir()) == []
 
 
+def test_what_the_run_did_not_ask_for_is_not_drawn(run, rows):
+    assert [d.name for d in draw(run, rows, ["int8-speedup", "pareto"])] == ["pareto"]
+
+
 def test_a_missing_library_says_what_to_type(monkeypatch):
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(MissingPackage) as caught:

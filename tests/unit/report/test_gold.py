@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tensordyno.figures.base import FIGURES
+from tensordyno.report.markdown import markdown
 
 GOLD = Path(__file__).parents[2] / "gold"
 ROWS = 50  # of each chart's data
@@ -39,13 +40,23 @@ def test_markdown(written):
     check("report.md", (written / "report.md").read_text())
 
 
+def test_markdown_with_int8(int8):
+    check("report_int8.md", markdown(int8[2]))
+
+
+def test_markdown_of_right_answers(untimed):
+    check("report_accuracy.md", markdown(untimed[2]))
+
+
 def test_csv(written):
     check("trials.csv", (written / "trials.csv").read_text())
 
 
 @pytest.mark.parametrize("name", FIGURES.names())
-def test_chart(name, made):
-    spec = made.drawings[name].spec
+def test_chart(name, made, int8, study):
+    """Drawn from the plain run, or from the first that has what the figure shows."""
+    drawings = study[2].drawings | int8[2].drawings | made.drawings
+    spec = drawings[name].spec
     rows = spec["datasets"]["rows"][:ROWS]
     text = json.dumps({**spec, "datasets": {}}, indent=1) + "\n" + "".join(json.dumps(r) + "\n" for r in rows)
     check(f"figure_{name.replace('-', '_')}.txt", text)

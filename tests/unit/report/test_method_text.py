@@ -46,3 +46,18 @@ def test_what_was_not_done_is_not_claimed(run, rows):
     text = " ".join(methods(bare, [s for s in rows if s.weights != "random"]))
     assert "strict FP32 reference" not in text and "spin" not in text and "Random weights" not in text
     assert "What telemetry cost was not measured in this run." in text
+
+
+def test_int8_tells_how_it_was_calibrated_and_proved(int8, run, rows):
+    text = " ".join(methods(*int8[:2]))
+    assert "The INT8 builds of a network all come from one calibration" in text
+    assert "own account of its layers had to show that they run in INT8" in text
+    assert "paired image by image, with the interval of Bonett and Price (2012)" in text
+    assert "INT8" not in " ".join(methods(run, rows))
+
+
+def test_right_answers_alone_tell_nothing_of_a_stopwatch(untimed):
+    text = " ".join(methods(*untimed[:2]))
+    for word in ("timed", "Throughput", "bursts", "interleaved", "telemetry", "Latencies"):
+        assert word not in text, word
+    assert "Accuracies have Wilson intervals." in text

@@ -48,3 +48,19 @@ def test_tally(rows):
     assert tally(rows) == "42 trials: 39 valid, 1 unstable, 1 invalid, 1 crashed; 6 skipped"
     assert tally(rows[:1]) == "1 trial: 1 valid"
     assert tally([]) == "0 trials"
+
+
+def test_int8_shows_what_it_costs_and_sorts_by_it(int8):
+    made = int8[2]
+    titles = [h.title for h in made.trials.found]
+    row = next(r for r in made.trials.rows if r.trial == "resnet8_fashion.openvino.int8.b8")
+    cell = row.found[titles.index("Δ top-1")]
+    assert cell.text == "−0.15" and 0 < cell.key < 1
+    exact = next(r for r in made.trials.rows if r.trial == "resnet8_fashion.openvino.fp32.b8")
+    assert exact.found[titles.index("Δ top-1")].key == -1
+
+
+def test_right_answers_alone_fill_no_column_of_the_stopwatch(untimed, study):
+    assert [h.title for h in untimed[2].trials.found] == ["Top-1", "Δ top-1"]
+    precisions = {row.asked[2].text for row in study[2].trials.rows}
+    assert len(precisions) == 97 and "int8 (mse, 500 images, 25 at a time, seed 1)" in precisions

@@ -19,7 +19,7 @@ def test_every_file_is_written(written, made):
     assert sorted(p.name for p in (written / "figures").iterdir()) == sorted(
         f"{name}.{kind}" for name in drawn for kind in ("png", "svg")
     )
-    assert len(drawn) == 7
+    assert len(drawn) == 8
 
 
 def test_csv_and_parquet_hold_the_same_rows(written, rows):

@@ -4,13 +4,26 @@ from fake_worker import BUILT, READY, FakeWorker, burst, trial, warmup
 from msgspec.structs import replace
 
 from tensordyno.errors import WorkerFailure
-from tensordyno.records.messages import BuildOrder, BurstOrder, FailureReport
-from tensordyno.run.contender import Contender, TrialFailed
+from tensordyno.records.calibration import CalibrationFacts
+from tensordyno.records.messages import BuildOrder, BurstOrder, FailureReport, ProgressReport
+from tensordyno.run.contender import Contender, Materials, TrialFailed, table_of
 from tensordyno.run.failure import Failure
 from tensordyno.run.spawn import WorkerDied, WorkerHung
-from tensordyno.vocabulary import Verdict
+from tensordyno.vocabulary import Precision, Task, Verdict, WeightsKind
 
 VALID = Failure(Verdict.VALID, "", "")
+CALIBRATION = CalibrationFacts(
+    data="fashion",
+    data_hash="d",
+    images=1250,
+    batch_size=25,
+    seed=0,
+    method="entropy",
+    asked_method="auto",
+    int8_layers=4,
+)
+ANSWERS = np.array([[1, 1, 0], [0, 1, 1]], dtype="<i4")
+TRAINED = replace(BUILT, model=replace(BUILT.model, weights=WeightsKind.PACKAGED), answers=ANSWERS.tobytes())
 
 
 def contender(*answers, patience=(100, 10), **measurement):
@@ -25,7 +38,7 @@ def failure_of(call):
 
 def test_a_trial_from_build_to_outcome():
     racing = contender(READY, BUILT, burst(warmup=warmup(1.5)), burst(2.0, contended=True), burst(3.0))
-    racing.build("folder")
+    racing.build(Materials("folder"))
     for rate in (None, 90.0, 95.0):
         racing.measure(rate)
     build, *bursts = racing.worker.orders
@@ -65,7 +78,7 @@ def test_patience_covers_a_warm_up_that_does_not_settle():
 
 def test_one_limit_for_the_whole_build():
     racing = contender(READY, BUILT, patience=(100, 10))
-    racing.build("folder")
+    racing.build(Materials("folder"))
     first, second = racing.worker.patience
     assert first == 100 and 0 <= second < 100
 
@@ -76,9 +89,9 @@ def test_one_limit_for_the_whole_build():
 def test_the_remedy_names_the_limit_that_was_too_short(answers, key):
     racing = contender(*answers, BUILT, burst())
     if key == "build_seconds":
-        assert failure_of(lambda: racing.build("f")).verdict is Verdict.TIMED_OUT
+        assert failure_of(lambda: racing.build(Materials("f"))).verdict is Verdict.TIMED_OUT
     else:
-        racing.build("f")
+        racing.build(Materials("f"))
         racing.measure(None)
     assert f"limits.{key}" in racing.worker.remedies[-1]
 
@@ -86,7 +99,7 @@ def test_the_remedy_names_the_limit_that_was_too_short(answers, key):
 def test_wrong_answers_end_the_trial_before_it_is_measured():
     wrong = replace(BUILT, verification=replace(BUILT.verification, passed=False, reason="SQNR 3 dB."))
     racing = contender(READY, wrong)
-    failure = failure_of(lambda: racing.build("folder"))
+    failure = failure_of(lambda: racing.build(Materials("folder")))
     assert failure == Failure(Verdict.INVALID, "SQNR 3 dB.", "verification-failed")
     assert racing.outcome(failure).verification.reason == "SQNR 3 dB."
 
@@ -103,9 +116,68 @@ def test_wrong_answers_end_the_trial_before_it_is_measured():
 )
 def test_whatever_a_worker_answers_instead_of_a_burst(answer, verdict, reason):
     racing = contender(READY, BUILT, burst(), answer)
-    racing.build("folder")
+    racing.build(Materials("folder"))
     racing.measure(None)
     failure = failure_of(lambda: racing.measure(None))
     assert (failure.verdict, failure.reason) == (verdict, reason)
     outcome = racing.outcome(failure)
     assert len(outcome.bursts) == 1 and outcome.built is not None  # what was known is kept
+
+
+def test_an_int8_trial_is_built_from_its_quantized_files_and_keeps_the_calibration():
+    racing = contender(READY, WorkerDied("Dead.", -11, ""))
+    racing.trial = replace(racing.trial, precision=Precision.INT8)
+    failure = failure_of(lambda: racing.build(Materials("folder", "quantized", CALIBRATION)))
+    assert racing.worker.orders == [
+        BuildOrder(trial=racing.trial, folder="folder", quantized="quantized"),
+    ]
+    assert (
+        racing.outcome(failure).calibration == CALIBRATION
+    )  # a build that fails was calibrated all the same
+
+
+def test_the_calibration_that_a_worker_tells_counts_where_the_parent_knows_none():
+    racing = contender(READY, replace(BUILT, calibration=CALIBRATION))
+    racing.build(Materials("folder"))
+    assert racing.outcome(VALID).calibration == CALIBRATION
+
+
+def test_answers_come_out_as_they_went_in():
+    racing = contender(READY, TRAINED)
+    assert racing.answers.shape == (0, 3)
+    racing.build(Materials("folder"))
+    np.testing.assert_array_equal(racing.answers, ANSWERS)
+    assert racing.answers.dtype == np.int32
+
+
+@pytest.mark.parametrize("broken", [b"\0" * 8, b"\0" * 13])
+def test_answers_that_are_no_table(broken):
+    failure = failure_of(lambda: table_of(broken))
+    assert (failure.verdict, failure.slug) == (Verdict.CRASHED, "broken-conversation")
+
+
+def test_signs_of_progress_are_passed_on_and_renew_the_patience():
+    steps = [ProgressReport(doing="counting", done=n, total=2) for n in (1, 2)]
+    racing = contender(READY, *steps, BUILT)
+    heard = []
+    racing.build(Materials("folder"), heard.append)
+    assert heard == steps and len(racing.worker.patience) == 4
+    assert racing.outcome(VALID).built == BUILT.built
+
+
+@pytest.mark.parametrize(
+    ("built", "slug", "remedy"),
+    [(BUILT, "random-weights", "--weights"), (replace(TRAINED, answers=b""), "no-labels", "--data")],
+)
+def test_right_answers_need_labels_and_weights(built, slug, remedy):
+    racing = contender(READY, built)
+    racing.trial = replace(racing.trial, task=Task.ACCURACY)
+    failure = failure_of(lambda: racing.build(Materials("folder")))
+    assert (failure.verdict, failure.slug) == (Verdict.INVALID, slug) and remedy in failure.reason
+    assert racing.outcome(failure).verification == BUILT.verification
+
+
+def test_a_trial_that_is_timed_needs_no_labels():
+    racing = contender(READY, BUILT)
+    racing.build(Materials("folder"))
+    assert len(racing.answers) == 0 and racing.outcome(VALID).accuracy is None

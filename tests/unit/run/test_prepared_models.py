@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tensordyno.errors import StoreError
 from tensordyno.records.messages import FailureReport, PreparedReport, PrepareOrder
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.records.outcome import Phase
 from tensordyno.records.trial import EngineChoice, Trial
 from tensordyno.run import prepared_models as module
@@ -176,3 +177,15 @@ def test_two_sessions_that_want_the_same_network_prepare_it_once(cache, tmp_path
     for thread in threads:
         thread.join()
     assert len(found) == 4 and len(set(found)) == 1 and Preparing.made == 1
+
+
+def test_other_preprocessing_and_other_images_are_another_network(cache, tmp_path, workers):
+    np.savez(tmp_path / "a.npz", x=np.arange(10 * 16, dtype=np.uint8).reshape(10, 4, 4))
+    models, data = PreparedModels(tmp_path, 10), {"dataset": str(tmp_path / "a.npz")}
+    asked = [
+        {},
+        {"hold_out": True},
+        {"preprocessing": PreprocessingChange(channels="grey")},
+        {"preprocessing": PreprocessingChange(resize=None)},
+    ]
+    assert len({models.folder_for(trial(**data, **fields)) for fields in asked}) == 4

@@ -1,11 +1,14 @@
 """The session's order of business, with workers that are no processes and a folder that is one."""
 
+import numpy as np
 import pytest
 from fake_worker import BUILT, READY, FakeWorker, burst, trial
 from msgspec.structs import replace
 
 from tensordyno.errors import StoreError
+from tensordyno.records.calibration import Calibration, CalibrationFacts
 from tensordyno.records.machine import MachineFacts, RunHeader
+from tensordyno.records.messages import ProgressReport
 from tensordyno.records.reading import Overhead
 from tensordyno.records.trial import Plan
 from tensordyno.run import session as session_module
@@ -17,7 +20,7 @@ from tensordyno.run.spawn import WorkerDied
 from tensordyno.spec.schema import Spec, TelemetrySettings
 from tensordyno.store.reader import read_run
 from tensordyno.store.writer import RunWriter
-from tensordyno.vocabulary import Verdict
+from tensordyno.vocabulary import Precision, Task, Verdict, WeightsKind
 
 HEADER = RunHeader(
     run="r",
@@ -28,6 +31,18 @@ HEADER = RunHeader(
     machine=MachineFacts(hostname="h", os="o", kernel="k", cpu="c", cores=1),
 )
 DONE = (READY, BUILT, burst(), burst(done=True))
+ANSWERS = np.array([[1, 1, 0], [0, 1, 1]], dtype="<i4")
+COUNTED = replace(BUILT, model=replace(BUILT.model, weights=WeightsKind.PACKAGED), answers=ANSWERS.tobytes())
+CALIBRATION = CalibrationFacts(
+    data="fashion",
+    data_hash="d",
+    images=1250,
+    batch_size=25,
+    seed=0,
+    method="entropy",
+    asked_method="entropy",
+    int8_layers=4,
+)
 OVERHEAD = Overhead(ratio=1.0, low=0.99, high=1.01, rounds=10, interval_s=0.1)
 
 
@@ -54,13 +69,24 @@ def folder(tmp_path):
 def run(folder, monkeypatch):
     """Run trials whose workers give these answers; returns the workers by trial."""
 
-    def start(answers, *, done=(), attempts=None, active=False, overhead=True, unprepared=None, **spec):
+    def start(
+        answers,
+        *,
+        done=(),
+        attempts=None,
+        active=False,
+        overhead=True,
+        unprepared=None,
+        alter=None,
+        progress=None,
+        **spec,
+    ):
         def folder_for(self, trial):
             if trial.id in (unprepared or {}):
                 raise unprepared[trial.id]
             return "prepared"
 
-        trials = tuple(trial(name) for name in answers)
+        trials = tuple(replace(trial(name), **(alter or {}).get(name, {})) for name in answers)
         workers = {name: FakeWorker(*told) for name, told in answers.items()}
         monkeypatch.setattr(session_module, "Worker", lambda log, *_: workers[log.stem])
         monkeypatch.setattr(session_module.PreparedModels, "folder_for", folder_for)
@@ -69,7 +95,8 @@ def run(folder, monkeypatch):
             folder.create(plan, "")
             folder.append(HEADER)
         telemetry = TelemetrySettings(overhead=overhead)
-        session = Session(Spec(telemetry=telemetry, **spec), folder, NoWatch(active=active), Progress())
+        watch = NoWatch(active=active)
+        session = Session(Spec(telemetry=telemetry, **spec), folder, watch, progress or Progress())
         try:
             session.run(plan, frozenset(done), attempts or {})
         finally:
@@ -182,3 +209,93 @@ def test_workers_are_watched_by_process_and_trial(folder, monkeypatch):
     watch = NoWatch()
     Session(Spec(), folder, watch, Progress()).run(plan, frozenset(), {})
     assert watch.followed == [{1: "a"}, {2: "b"}]
+
+
+def test_right_answers_alone_are_not_timed_and_keep_no_worker_waiting(run, folder, monkeypatch):
+    events = []
+
+    monkeypatch.setattr(session_module, "measure_overhead", lambda *a: pytest.fail("measured"))
+    monkeypatch.setattr(FakeWorker, "finish", lambda worker: events.append("finished"))
+    tell = {name: (lambda n=name: events.append(n) or READY, COUNTED) for name in "abc"}
+    workers = run(tell, alter={name: {"task": Task.ACCURACY} for name in tell}, active=True)
+    assert events == ["a", "finished", "b", "finished", "c", "finished"]
+    assert {len(w.orders) for w in workers.values()} == {1}  # built, and no burst was ordered
+    found = outcomes(folder)
+    assert {(o.verdict, o.bursts, o.warmup) for o in found.values()} == {(Verdict.VALID, (), None)}
+    np.testing.assert_array_equal(read_run(folder.folder.root).answers("b"), ANSWERS)
+
+
+def test_a_trial_that_is_timed_keeps_its_answers_too(run, folder):
+    run({"a": (READY, COUNTED, burst(done=True)), "b": (READY, BUILT, burst(done=True))})
+    stored = read_run(folder.folder.root)
+    np.testing.assert_array_equal(stored.answers("a"), ANSWERS)
+    assert stored.answers("b").shape == (0, 3) and len(stored.latencies_s("a")) == 4
+
+
+def test_right_answers_without_labels_are_invalid(run, folder):
+    unlabelled = replace(COUNTED, answers=b"")
+    run({"a": (READY, unlabelled)}, alter={"a": {"task": Task.ACCURACY}})
+    found = outcomes(folder)["a"]
+    assert (found.verdict, found.slug) == (Verdict.INVALID, "no-labels")
+
+
+class Steps(Progress):
+    """Notes the steps it is told."""
+
+    def __init__(self):
+        self.steps = []
+
+    def step(self, trial, doing, done, total):
+        self.steps.append((trial.id, doing, done, total))
+
+
+INT8 = {"precision": Precision.INT8, "calibration": Calibration()}
+
+
+@pytest.fixture
+def quantized(monkeypatch):
+    """Calibrations that are no processes: every trial's, with one step of progress."""
+    asked = []
+
+    def folder_for(self, trial, prepared, progress):
+        asked.append((trial.id, prepared))
+        if isinstance(quantized.answer, TrialFailed):
+            raise quantized.answer
+        progress(ProgressReport(doing="calibrating", done=375, total=1250))
+        return quantized.answer
+
+    quantized = type("Quantized", (), {"answer": ("ranges", CALIBRATION), "asked": asked})
+    monkeypatch.setattr(session_module.QuantizedModels, "folder_for", folder_for)
+    monkeypatch.setattr(session_module, "_has_ranges", lambda folder: False)
+    return quantized
+
+
+def test_int8_is_calibrated_before_any_worker_of_the_group_is_built(run, folder, quantized):
+    progress = Steps()
+    asked_before = []
+    ready = (lambda: asked_before.extend(quantized.asked) or READY, *DONE[1:])
+    workers = run({"a": ready, "b": DONE}, alter={"b": INT8}, progress=progress)
+    assert asked_before == quantized.asked == [("b", "prepared")]
+    assert (workers["a"].orders[0].quantized, workers["b"].orders[0].quantized) == ("", "ranges")
+    found = outcomes(folder)
+    assert (found["a"].calibration, found["b"].calibration) == (None, CALIBRATION)
+    assert progress.steps == [("b", "calibrating", 375, 1250)]
+
+
+def test_a_network_that_cannot_be_calibrated_ends_its_trials_and_no_other(run, folder, quantized):
+    quantized.answer = TrialFailed(Failure(Verdict.INVALID, "They overlap.", "calibration-overlaps"))
+    run({"a": DONE, "b": DONE}, alter={"b": INT8})
+    found = outcomes(folder)
+    assert (found["b"].verdict, found["b"].slug) == (Verdict.INVALID, "calibration-overlaps")
+    assert found["a"].verdict is Verdict.VALID
+
+
+def test_a_network_that_came_with_its_ranges_is_not_calibrated(run, quantized, monkeypatch):
+    monkeypatch.setattr(session_module, "_has_ranges", lambda folder: folder == "prepared")
+    workers = run({"a": DONE}, alter={"a": INT8})
+    assert quantized.asked == [] and workers["a"].orders[0].quantized == ""
+
+
+def test_a_cache_emptied_in_between_ends_the_trial_with_its_reason(run, folder):
+    run({"a": DONE}, alter={"a": INT8})  # "prepared" is no folder
+    assert outcomes(folder)["a"].slug == "not-prepared"

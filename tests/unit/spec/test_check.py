@@ -1,6 +1,8 @@
 import pytest
 
 from tensordyno.errors import SpecError
+from tensordyno.records.model import PreprocessingChange
+from tensordyno.spec.schema import CalibrationAxes
 from tensordyno.spec.yaml_file import spec_from_text
 
 GOOD = "models: [resnet50]\nengines: [torch]\n"
@@ -65,6 +67,44 @@ GOOD = "models: [resnet50]\nengines: [torch]\n"
             "engines: [a]\nblocks:\n- models: [b]\n- batch_sizes: 3",
             "a.yaml:4: blocks[1]: 'models' is missing. Add for example: models: [resnet50] [missing-key]",
         ),
+        (
+            GOOD + "calibration:\n  images: [50x25, '50']",
+            "a.yaml:4: calibration.images[1]: found '50'; allowed: batches x images in a batch, for example"
+            " 50x25. [bad-calibration]",
+        ),
+        (
+            GOOD + "calibration: {methods: []}",
+            "a.yaml:3: calibration.methods: the list is empty. Allowed: names of methods, for example entropy"
+            " or percentile:99.9. [empty-list]",
+        ),
+        (
+            GOOD + "calibration: {method: mse}",
+            "a.yaml:3: calibration.method: there is no such key. Did you mean methods? [unknown-key]",
+        ),
+        (
+            GOOD + "calibration: {keep_fp32: all}",
+            "a.yaml:3: calibration.keep_fp32: found 'all'; allowed: a number of layers, 0 or more, or auto."
+            " [bad-value]",
+        ),
+        (
+            GOOD + "calibration: 50x25",
+            "a.yaml:3: calibration: found '50x25'; allowed: a mapping. [bad-value]",
+        ),
+        (
+            GOOD + "preprocessing: {channels: gray}",
+            "a.yaml:3: preprocessing.channels: found 'gray'; allowed: one of rgb, bgr, grey."
+            " Did you mean grey? [bad-value]",
+        ),
+        (
+            GOOD + "preprocessing: {crop: 224}",
+            "a.yaml:3: preprocessing.crop: there is no such key. Allowed: resize, mean, std, channels,"
+            " layout. [unknown-key]",
+        ),
+        (
+            GOOD + "preprocessing: 3",
+            "a.yaml:3: preprocessing: found 3; allowed: a mapping of resize, mean, std, channels, layout,"
+            " or null. [bad-value]",
+        ),
     ],
 )
 def test_each_mistake_is_one_line(text, line):
@@ -104,3 +144,20 @@ def test_no_sensors_is_not_all_sensors():
         for text in ("[]", "null", "[cpu]")
     ]
     assert sources == [(), None, ("cpu",)]
+
+
+def test_a_block_that_sets_one_key_of_a_calibration_keeps_the_others():
+    text = (
+        GOOD
+        + "calibration: {images: 10x5, seeds: '1,2'}\nblocks:\n- calibration: {methods: mse}\n- threads: 1"
+    )
+    first, second = spec_from_text(text, "a.yaml").spec.products()
+    assert first.calibration == CalibrationAxes(images=("10x5",), seeds=(1, 2), methods=("mse",))
+    assert second.calibration == CalibrationAxes(images=("10x5",), seeds=(1, 2))
+
+
+def test_a_block_adds_to_the_preprocessing_or_takes_it_back():
+    text = GOOD + "preprocessing: resize=256\nblocks:\n- preprocessing: channels=bgr\n- preprocessing: null"
+    first, second = spec_from_text(text, "a.yaml").spec.products()
+    assert first.preprocessing == PreprocessingChange(resize=256, channels="bgr")
+    assert second.preprocessing is None

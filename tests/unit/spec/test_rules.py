@@ -1,9 +1,18 @@
 import msgspec
 import pytest
 
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.records.trial import EngineChoice, Measurement
 from tensordyno.spec import rules
-from tensordyno.spec.schema import Block, Limits, ModelChoice, Product, Spec, TelemetrySettings
+from tensordyno.spec.schema import (
+    Block,
+    CalibrationAxes,
+    Limits,
+    ModelChoice,
+    Product,
+    Spec,
+    TelemetrySettings,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,19 +26,22 @@ from tensordyno.spec.schema import Block, Limits, ModelChoice, Product, Spec, Te
         (rules.MEASURE, Measurement),
         (rules.TELEMETRY, TelemetrySettings),
         (rules.LIMITS, Limits),
+        (rules.CALIBRATION, CalibrationAxes),
+        (rules.PREPROCESSING, PreprocessingChange),
     ],
 )
 def test_every_field_of_the_schema_has_a_rule_and_no_other_key_has(table, struct):
     assert set(table) == set(struct.__struct_fields__)
 
 
-@pytest.mark.parametrize("struct", [Measurement, TelemetrySettings, Limits, Product])
+@pytest.mark.parametrize("struct", [Measurement, TelemetrySettings, Limits, Product, CalibrationAxes])
 def test_defaults_keep_their_own_rules(struct):
     tables = {
         Measurement: rules.MEASURE,
         TelemetrySettings: rules.TELEMETRY,
         Limits: rules.LIMITS,
         Product: rules.PRODUCT,
+        CalibrationAxes: rules.CALIBRATION,
     }
     for key, value in msgspec.to_builtins(struct()).items():
         rule = tables[struct][key]
@@ -51,6 +63,19 @@ def test_defaults_keep_their_own_rules(struct):
         (rules.PRODUCT, "precisions", ["fp32", "fp8"], ["fp31", "FP32"]),
         (rules.PRODUCT, "accuracy_images", [0, 1], [-1]),
         (rules.PRODUCT, "dataset", [None, "fashion"], ["", " ", "a\nb", 1]),
+        (rules.PRODUCT, "task", ["inference", "accuracy"], ["quantize", None]),
+        (rules.CALIBRATION, "images", ["50x25", "1x1"], ["50", 50, "0x3", None, ["50x25"], "99999999x9"]),
+        (rules.CALIBRATION, "methods", ["entropy", "percentile:99.9"], ["", 3]),
+        (rules.CALIBRATION, "seeds", [0, 7], [-1, "a", 1.5, True]),
+        (rules.CALIBRATION, "keep_fp32", [0, 3, "auto"], [-1, "all", None, 1.5, True]),
+        (rules.CALIBRATION, "max_drop", [0, 0.003, 0.99], [-0.1, 1, 5, "1%"]),
+        (rules.CALIBRATION, "first_layer", [True, False], [0, "yes"]),
+        (rules.CALIBRATION, "data", [None, "photos"], ["", 3]),
+        (rules.PREPROCESSING, "resize", [None, 256], [0, -1, "256", 2.5]),
+        (rules.PREPROCESSING, "mean", [[0.5], [0, 0.5, 1]], [[], [0.5, 0.5], [123.7] * 3, ["a"], 0.5, None]),
+        (rules.PREPROCESSING, "std", [[1.0], [0.2, 0.3, 58.4]], [[0], [-1.0], [0.2] * 4, [True]]),
+        (rules.PREPROCESSING, "channels", ["rgb", "bgr", "grey"], ["gray", None]),
+        (rules.PREPROCESSING, "layout", ["nchw", "nhwc"], ["NHWC", None]),
         (rules.SPEC, "latency_bound_s", [None, 0.05], [0]),
         (rules.LIMITS, "max_alive", [1, 8], [0]),
     ],

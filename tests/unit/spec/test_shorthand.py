@@ -60,3 +60,41 @@ def test_a_bad_range_names_its_place():
 def test_what_it_does_not_know_it_leaves_to_the_check():
     odd = {"models": 3, "precisions": 5, "engines": 7, "blocks": "x", "telemetry": 9, "name": "a,b"}
     assert spell(odd) == odd
+
+
+@pytest.mark.parametrize(
+    ("written", "spelled"),
+    [
+        ({"images": "50x25, 10x25"}, {"images": ["50x25", "10x25"]}),
+        ({"methods": "entropy,percentile:99.9"}, {"methods": ["entropy", "percentile:99.9"]}),
+        ({"seeds": "0,1,2"}, {"seeds": [0, 1, 2]}),
+        ({"seeds": 3}, {"seeds": [3]}),
+        ({"seeds": ["1", "x"]}, {"seeds": [1, "x"]}),
+        ({"images": 1250}, {"images": [1250]}),
+        ({"keep_fp32": "3"}, {"keep_fp32": 3}),
+        ({"keep_fp32": "auto"}, {"keep_fp32": "auto"}),
+        ("fast", "fast"),
+    ],
+)
+def test_calibrations_become_lists(written, spelled):
+    assert spell({"calibration": written}) == {"calibration": spelled}
+    assert spell({"blocks": [{"calibration": written}]}) == {"blocks": [{"calibration": spelled}]}
+
+
+def test_preprocessing_becomes_a_mapping_for_all_and_for_one_network():
+    spelled = {"resize": 256, "mean": [0.5]}
+    assert spell({"preprocessing": "resize=256,mean=0.5"}) == {"preprocessing": spelled}
+    written = {"models": [{"name": "a", "preprocessing": {"resize": 256, "mean": 0.5}}, "b"]}
+    assert spell(written) == {"models": [{"name": "a", "preprocessing": spelled}, {"name": "b"}]}
+    assert written["models"][0]["preprocessing"] == {"resize": 256, "mean": 0.5}  # left as it was
+
+
+@pytest.mark.parametrize("nothing", [{}, None])
+def test_an_empty_preprocessing_asks_for_nothing(nothing):
+    assert spell({"preprocessing": nothing}) == {"preprocessing": None}
+
+
+def test_bad_preprocessing_names_its_place():
+    with pytest.raises(SpecError, match=r"a\.yaml: models\[1\]\.preprocessing: 'bgr' is not") as caught:
+        spell({"models": ["a", {"name": "b", "preprocessing": "bgr"}]})
+    assert caught.value.slug == "bad-preprocessing" and "channels=bgr" in caught.value.remedy

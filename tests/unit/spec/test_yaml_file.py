@@ -6,12 +6,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from tensordyno.errors import SpecError, UsageError
+from tensordyno.records.model import PreprocessingChange
 from tensordyno.records.trial import EngineChoice, Measurement
-from tensordyno.spec.schema import Block, ModelChoice, Spec
+from tensordyno.spec.schema import Block, CalibrationAxes, ModelChoice, Spec
 from tensordyno.spec.yaml_file import DEMO, dump, load_spec, spec_from_flags, spec_from_text
-from tensordyno.vocabulary import Precision
+from tensordyno.vocabulary import Precision, Task
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "specs").glob("*.yaml"))
 
@@ -77,13 +79,36 @@ def test_flags_make_a_spec_and_errors_name_the_flag():
 
 
 _WORDS = st.text(st.characters(categories=("L", "N", "P", "S")) | st.just(" "), min_size=1).filter(str.strip)
-_MODELS = st.lists(st.builds(ModelChoice, name=_WORDS, weights=st.none() | _WORDS), min_size=1).map(tuple)
+_SHARES = st.floats(0, 1).map(lambda v: (v,)) | st.tuples(*[st.floats(0.01, 1)] * 3)
+_LOOKS = st.none() | st.builds(
+    PreprocessingChange,
+    resize=st.none() | st.integers(1, 999),
+    mean=st.just(UNSET) | _SHARES,
+    std=st.just(UNSET) | st.just((0.25,)),
+    channels=st.just(UNSET) | st.sampled_from(["rgb", "bgr", "grey"]),
+    layout=st.just(UNSET) | st.sampled_from(["nchw", "nhwc"]),
+)
+_CALIBRATIONS = st.builds(
+    CalibrationAxes,
+    data=st.none() | _WORDS,
+    images=st.lists(st.builds("{}x{}".format, st.integers(1, 99), st.integers(1, 99)), min_size=1).map(tuple),
+    methods=st.lists(_WORDS, min_size=1).map(tuple),
+    seeds=st.lists(st.integers(0, 2**31 - 1), min_size=1).map(tuple),
+    keep_fp32=st.just("auto") | st.integers(0, 99),
+    max_drop=st.floats(0, 0.99),
+    first_layer=st.booleans(),
+    last_layer=st.booleans(),
+)
+_MODELS = st.lists(
+    st.builds(ModelChoice, name=_WORDS, weights=st.none() | _WORDS, preprocessing=_LOOKS), min_size=1
+).map(tuple)
 _OPTIONS = st.dictionaries(_WORDS, st.integers() | st.booleans() | _WORDS | st.floats(0, 1), max_size=2)
 _ENGINES = st.lists(st.builds(EngineChoice, name=_WORDS, options=_OPTIONS), min_size=1).map(tuple)
 _BATCHES = st.lists(st.integers(1, 4096), min_size=1).map(tuple)
 _BLOCKS = st.lists(
     st.builds(Block, models=_MODELS, batch_sizes=_BATCHES)
-    | st.builds(Block, dataset=st.none() | _WORDS, threads=st.none() | st.integers(1, 9)),
+    | st.builds(Block, dataset=st.none() | _WORDS, threads=st.none() | st.integers(1, 9))
+    | st.builds(Block, calibration=_CALIBRATIONS, task=st.sampled_from([Task.ACCURACY, Task.INFERENCE])),
     max_size=3,
 ).map(tuple)
 
@@ -98,6 +123,8 @@ _BLOCKS = st.lists(
         batch_sizes=_BATCHES,
         precisions=st.lists(st.sampled_from(Precision), min_size=1).map(tuple),
         latency_bound_s=st.none() | st.floats(1e-9, 10),
+        calibration=_CALIBRATIONS,
+        preprocessing=_LOOKS,
         blocks=_BLOCKS,
     )
 )

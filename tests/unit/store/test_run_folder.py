@@ -191,3 +191,48 @@ def test_records_that_cannot_be_read(tmp_path):
     assert caught.value.slug == "cannot-read"
     with pytest.raises(StoreError, match="holds no run"):
         read_run(tmp_path / "nowhere")
+
+
+def test_answers_come_back_as_they_were_stored(writer):
+    answers = np.array([[3, 3, 0], [1, 2, 7]], dtype=np.int32)
+    writer.append(outcome("a"))
+    writer.save_answers("a", answers)
+    run = read_run(writer.folder.root)
+    np.testing.assert_array_equal(run.answers("a"), answers)
+    assert run.answers("a").dtype == np.int32
+    assert run.answers("b").shape == (0, 3)
+    assert [path.name for path in writer.folder.answers.iterdir()] == ["a.npy"]
+
+
+def archive(path):
+    with path.open("wb") as file:
+        np.savez(file, np.zeros((2, 3), dtype=np.int32))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(b"\x93NUMPY broken"),
+        lambda path: path.write_bytes(b""),
+        lambda path: np.save(path, np.zeros((2, 3))),
+        lambda path: np.save(path, np.zeros((2, 4), dtype=np.int32)),
+        lambda path: np.save(path, np.zeros(3, dtype=np.int32)),
+        lambda path: np.save(path, np.full((2, 3), -1, dtype=np.int32)),
+        archive,
+    ],
+)
+def test_broken_answers_are_named(writer, spoil):
+    spoil(writer.folder.answer_file("a"))
+    with pytest.raises(StoreError, match=r"a\.npy") as caught:
+        read_run(writer.folder.root).answers("a")
+    assert caught.value.slug == "broken-answers" and "Restore answers/" in caught.value.remedy
+
+
+def test_a_run_of_an_earlier_version_has_no_answers_and_gains_the_folder(writer):
+    writer.folder.answers.rmdir()
+    writer.close()
+    assert len(read_run(writer.folder.root).answers("a")) == 0
+    with RunWriter(writer.folder.root) as again:
+        again.reopen()
+        again.save_answers("a", np.zeros((1, 3), dtype=np.int32))
+    assert len(read_run(writer.folder.root).answers("a")) == 1

@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from tensordyno.errors import UnknownName, UsageError
+from tensordyno.errors import DataError, UnknownName, UsageError
+from tensordyno.models.base import PreparedModel
+from tensordyno.quantize.base import Form
+from tensordyno.quantize.table_file import FILE_NAME
 from tensordyno.records.messages import BuildOrder, BurstOrder
 from tensordyno.records.model import ModelFacts, Preprocessing
 from tensordyno.records.trial import EngineChoice, Measurement, Trial
-from tensordyno.vocabulary import Precision, WeightsKind
+from tensordyno.vocabulary import Precision, Task, WeightsKind
 from tensordyno.worker.build import Build
 
 CLASSES, IMAGES = 4, 12
@@ -90,11 +93,16 @@ def test_right_answers_are_counted_whatever_the_batch_size(prepared, data):
     for batch_size in (1, 5, 64):
         made = build(folder, trial(data, batch_size=batch_size))
         made.ready()
-        report = made.built()
+        told = []
+        report = made.built(told.append)
         assert report.verification.passed and report.verification.images == IMAGES
         accuracy = report.accuracy
         assert accuracy is not None
         assert (accuracy.images, accuracy.top1_correct, accuracy.top5_correct) == (12, 9, 12)
+        answers = np.frombuffer(report.answers, "<i4").reshape(-1, 3)
+        np.testing.assert_array_equal(answers[:, 0], np.arange(IMAGES) % CLASSES)
+        assert (answers[:, 0] == answers[:, 1]).sum() == (answers[:, 2] == 0).sum() == 9
+        assert (told[-1].doing, told[-1].done) == ("counting right answers", IMAGES)
 
 
 @pytest.mark.parametrize("images", [0, 7])
@@ -110,6 +118,7 @@ def test_random_weights_are_not_asked_for_right_answers(prepared, data):
     made.ready()
     report = made.built()
     assert report.accuracy is None and "accuracy" not in [p.name for p in report.phases]
+    assert report.answers == b""
 
 
 def test_unlabelled_images_have_no_accuracy(prepared, data):
@@ -135,6 +144,95 @@ def test_a_build_that_stands_can_be_measured(prepared, data):
     burst = made.scenario.burst(BurstOrder())
     assert burst.burst.images == 5 * len(burst.latencies_s)
     assert set(burst.latencies_s) == {0.5}
+    made.close()
+
+
+def test_right_answers_alone_need_no_stopwatch(prepared, data):
+    made = build(prepared(), trial(data, task=Task.ACCURACY))
+    made.ready()
+    report = made.built()
+    assert report.accuracy.top1_correct == 9 and not hasattr(made, "scenario")
+    made.close()
+
+
+def test_a_q_dq_network_runs_in_int8_only(prepared, data):
+    folder = prepared()
+    facts = msgspec.json.decode((folder / "facts.json").read_bytes(), type=ModelFacts)
+    (folder / "facts.json").write_bytes(msgspec.json.encode(replace(facts, quantized=True)))
+    made = build(folder, trial(data))
+    made.ready()
+    with pytest.raises(DataError, match="can only run in int8") as refused:
+        made.built()
+    assert refused.value.slug == "already-quantized"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A real network, prepared and calibrated."""
+    tiny_network = pytest.importorskip("tiny_network", reason="needs PyTorch")
+    qdq_network = pytest.importorskip("qdq_network", reason="needs ONNX Runtime")
+    folder = tmp_path_factory.mktemp("tiny")
+    model: PreparedModel = tiny_network.prepared_tiny(folder)
+    (folder / "facts.json").write_bytes(msgspec.json.encode(model.facts))
+    with np.load(model.reference) as stored:
+        qdq_network.quantized(model, folder / "qdq", stored["images"])
+    return folder
+
+
+def int8(folder, engine="onnxruntime", quantized="qdq"):
+    asked = replace(trial("synthetic", engine=EngineChoice(name=engine)), precision=Precision.INT8)
+    asked = replace(asked, measurement=Measurement(), threads=1)
+    made = Build(BuildOrder(trial=asked, folder=str(folder), quantized=quantized and str(folder / quantized)))
+    made.ready()
+    return made
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "null"])
+def test_int8_is_built_from_the_q_dq_file_and_brings_its_calibration(tiny, engine):
+    pytest.importorskip(engine) if engine != "null" else None
+    made = int8(tiny, engine)
+    report = made.built()
+    assert report.verification.passed, report.verification.reason
+    assert report.built.arithmetic.get("int8", 3) == 3
+    assert report.calibration.int8_layers == 3 and report.calibration.method == "minmax"
+    form = made._engine.activations
+    assert report.built.size_bytes == (tiny / "qdq" / f"model.{form}.onnx").stat().st_size
+    made.close()
+
+
+def test_a_float32_file_in_place_of_the_q_dq_file_is_not_called_int8(tiny, tmp_path):
+    other = tmp_path / "qdq"
+    other.mkdir()
+    (other / FILE_NAME).write_bytes((tiny / "qdq" / FILE_NAME).read_bytes())
+    (other / f"model.{Form.UINT8}.onnx").write_bytes((tiny / "model.onnx").read_bytes())
+    for quantized in (other, ""):
+        made = int8(tiny, quantized=quantized)
+        with pytest.raises(DataError, match="3 in fp32") as refused:
+            made.built()
+        assert refused.value.slug == "not-int8"
+        made.close()
+
+
+def test_int8_without_its_table_is_refused(tiny, tmp_path):
+    with pytest.raises(DataError) as refused:
+        int8(tiny, quantized=tmp_path)
+    assert refused.value.slug == "bad-table"
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_q_dq_file_of_the_user_is_judged_by_its_own_answers(tiny, tmp_path, form):
+    prepared = pytest.importorskip("tensordyno.models.prepared")
+    from tensordyno.models.resolve import resolve
+
+    with np.load(tiny / "reference.npz") as stored:
+        images = stored["images"]
+    folder = tmp_path / "made"
+    prepared.prepare(resolve(str(tiny / "qdq" / f"model.{form}.onnx")), folder, images)
+    made = int8(folder, engine="openvino", quantized="")
+    report = made.built()
+    assert report.verification.passed, report.verification.reason
+    assert report.model.quantized and report.calibration is None
+    assert report.built.arithmetic == {"int8": 3}
     made.close()
 
 

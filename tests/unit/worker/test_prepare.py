@@ -4,8 +4,10 @@ from fake_worker import trial
 from msgspec.structs import replace
 
 from tensordyno.errors import DataError
-from tensordyno.records.model import ModelCard, Preprocessing
-from tensordyno.worker.prepare import reference_images
+from tensordyno.models.prepared import load_prepared
+from tensordyno.records.messages import PrepareOrder
+from tensordyno.records.model import ModelCard, Preprocessing, PreprocessingChange
+from tensordyno.worker.prepare import prepare_model, reference_images
 
 GREY = Preprocessing(mean=(0.5,), std=(0.5,), channels="grey")
 CARD = ModelCard(name="m", input_shape=(1, 28, 28), classes=10, preprocessing=GREY)
@@ -36,3 +38,30 @@ def test_fewer_images_than_asked_are_all_there_are(tmp_path):
 def test_data_for_another_network_are_refused():
     with pytest.raises(DataError, match="classes"):
         reference_images(replace(trial(), dataset="fashion"), replace(CARD, classes=7))
+
+
+def test_held_out_images_are_no_reference(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x=pixels)
+    whole, tested = (
+        reference_images(replace(trial(), dataset=str(tmp_path / "a.npz"), hold_out=hold_out), CARD)
+        for hold_out in (False, True)
+    )
+    assert (len(whole), len(tested)) == (10, 8)
+    assert {image.tobytes() for image in tested} < {image.tobytes() for image in whole}
+
+
+def test_the_wanted_preprocessing_is_stored_with_the_prepared_network(tmp_path):
+    asked = replace(
+        trial(),
+        model="lenet5_fashion",
+        dataset="fashion",
+        verify_images=2,
+        preprocessing=PreprocessingChange(mean=(0.0,), std=(1.0,)),
+    )
+    report = prepare_model(PrepareOrder(trial=asked, folder=str(tmp_path / "lenet")))
+    stored = load_prepared(tmp_path / "lenet")
+    assert report.model == stored.facts
+    assert (stored.facts.preprocessing.mean, stored.facts.preprocessing.std) == ((0.0,), (1.0,))
+    with np.load(stored.reference) as reference:
+        assert reference["images"].min() >= 0 and reference["images"].max() == 1

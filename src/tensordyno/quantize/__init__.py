@@ -1,0 +1,1 @@
+"""Calibration and quantization: ranges from one pass over images, Q/DQ files that every engine reads."""

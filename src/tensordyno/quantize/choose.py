@@ -1,0 +1,40 @@
+"""`--method auto`: every method judged on images that its ranges do not come from, the best one kept."""
+
+from collections.abc import Callable
+
+from tensordyno.quantize.base import Placement
+from tensordyno.quantize.held_back import HeldBack
+from tensordyno.quantize.methods.base import method
+from tensordyno.quantize.score import Judgement
+from tensordyno.records.calibration import MethodScore
+
+CANDIDATES = ("minmax", "percentile:99.9", "percentile:99.99", "mse", "entropy")
+
+
+def choose(
+    court: HeldBack, placement: Placement, progress: Callable[[int, int], None]
+) -> tuple[MethodScore, ...]:
+    """The candidates, best first: by the fewest images lost, then by the SQNR of the logits.
+
+    With labels an image is lost when its answer is right in FP32 and wrong in INT8 (less those the other
+    way round), without when the first class changes. `progress` hears (methods judged, methods).
+    """
+    judged: list[tuple[str, Judgement]] = []
+    for name in CANDIDATES:
+        progress(len(judged), len(CANDIDATES))
+        judged.append((name, court.judge(placement, method(name))))
+    progress(len(judged), len(CANDIDATES))
+    return tuple(
+        MethodScore(
+            method=name,
+            images=court.images,
+            sqnr_db=judgement.sqnr_db,
+            agreement=judgement.agreement,
+            drop=judgement.drop,
+        )
+        for name, judgement in sorted(judged, key=lambda pair: _badness(pair[1]))
+    )
+
+
+def _badness(judgement: Judgement) -> tuple[float, float]:
+    return judgement.loss, -(float("inf") if judgement.sqnr_db is None else judgement.sqnr_db)
