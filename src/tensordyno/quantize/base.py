@@ -34,14 +34,16 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
 
     `layers` are nodes with weights (Conv, Gemm, MatMul), in graph order. `groups` partition the
     activation tensors that get Q/DQ: the members of a group share one range (the inputs and the output
-    of a concat, both sides of a max-pool). `kept` says of every other node with weights why it is FP32,
-    and `other_fp32` counts the remaining FP32 nodes by operation.
+    of a concat, both sides of a max-pool). `repeats` are the members that hold no values of their own: the
+    inputs of a concat stand in its result, the result of a max-pool in its input. `kept` says of every
+    other node with weights why it is FP32, and `other_fp32` counts the remaining FP32 nodes by operation.
     """
 
     layers: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     kept: dict[str, str]
     other_fp32: dict[str, int]
+    repeats: frozenset[str] = frozenset()
 
     @property
     def tensors(self) -> tuple[str, ...]:

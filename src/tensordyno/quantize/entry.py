@@ -1,15 +1,14 @@
 """A folder that is either whole or made anew, whatever happened to it or to whoever was writing it."""
 
-import fcntl
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from tensordyno.store.alone import alone
 from tensordyno.store.writer import explained
 
 _CONTENTS = "contents.json"  # SHA-256 of every other file; written last
@@ -27,7 +26,7 @@ def ensure(folder: Path, make: Make, fits: Callable[[], bool] = lambda: True) ->
     """
     if is_whole(folder) and fits():
         return True
-    with _alone(folder):
+    with alone(folder):
         if is_whole(folder) and fits():  # another session was faster
             return True
         _replace(folder, make)
@@ -59,19 +58,6 @@ def _replace(folder: Path, make: Make) -> None:
         raise
     except OSError as wrong:
         raise explained(wrong, folder) from wrong
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """While this session makes a folder, others that want the same one wait for it."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = folder.with_name(f".{folder.name}.lock").open("wb")
-    except OSError as wrong:
-        raise explained(wrong, folder.parent) from wrong
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the system gives it back when its holder dies
-        yield
 
 
 def _hashes(folder: Path) -> dict[str, str]:

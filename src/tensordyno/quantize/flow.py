@@ -93,6 +93,15 @@ class Flow:
         order = {name: position for position, name in enumerate(group_of)}
         return tuple(tuple(sorted(group, key=order.__getitem__)) for group in distinct.values())
 
+    def repeats(self) -> frozenset[str]:
+        """The rounded tensors whose values another member of their group holds as well."""
+        found: set[str] = set()
+        for node in self._nodes:
+            if node.name in self.int8 and node.op_type in MOVING:
+                joins = node.op_type == "Concat"
+                found.update(activations(node, self.wiring) if joins else [self.result(node)])
+        return frozenset(found)
+
     def left_in_float32(self, besides: Collection[str]) -> dict[str, int]:
         """The operations in float32 and how many there are of each, without those named, and without
         arithmetic on shapes.

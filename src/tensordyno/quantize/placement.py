@@ -52,7 +52,13 @@ def place(
     if not layers:
         raise _nothing(kept)
     flow = Flow(model.graph, frozenset(layers))
-    return Placement(layers=layers, groups=flow.groups(), kept=kept, other_fp32=flow.left_in_float32(kept))
+    return Placement(
+        layers=layers,
+        groups=flow.groups(),
+        repeats=flow.repeats(),
+        kept=kept,
+        other_fp32=flow.left_in_float32(kept),
+    )
 
 
 def _check_names(names: Collection[str], layers: "list[NodeProto]") -> None:

@@ -20,15 +20,17 @@ def ranges_of(
 ) -> dict[str, TensorRange]:
     """The range of every tensor of the placement; the members of a group share one threshold.
 
-    It is that of all their values together. A group that was zero on every image gets 1.0.
+    It is that of all their values together, each counted once. A group that was zero on every image gets
+    1.0.
     """
     found = {}
     for group in placement.groups:
-        together = reduce(Histogram.merge, (histograms[name] for name in group))
+        own_values = [histograms[name] for name in group if name not in placement.repeats]
+        together = reduce(Histogram.merge, own_values)
         shared = threshold(together) if together.largest > _LEAST else _OF_ZEROS
         for name in group:
-            own = histograms[name]
-            found[name] = TensorRange(threshold=max(shared, _LEAST), low=own.low, high=own.high)
+            seen = histograms[name]
+            found[name] = TensorRange(threshold=max(shared, _LEAST), low=seen.low, high=seen.high)
     return found
 
 

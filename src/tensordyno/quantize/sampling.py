@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-WHOLE = 8192  # values an image; tensors up to this size are counted completely
+WHOLE = 16384  # values an image; tensors up to this size are counted completely
 _TARGET = 4096  # values an image of the larger ones, roughly
 _LEAST_SIDE = 5  # of a plane, for a grid with more than its border in it
 

@@ -1,9 +1,6 @@
 """Each network is prepared once, by a worker of its own, and kept for later runs."""
 
-import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -19,7 +16,7 @@ from tensordyno.run.cache_folder import cache_root
 from tensordyno.run.contender import TrialFailed
 from tensordyno.run.failure import Failure, from_error, from_report, oom_kills
 from tensordyno.run.spawn import Worker
-from tensordyno.store.writer import explained
+from tensordyno.store.alone import alone
 
 _SLOW = "Raise limits.build_seconds if it only needs longer."
 
@@ -47,7 +44,7 @@ class PreparedModels:
         folder = cache_root() / "models" / key
         if not _is_whole(folder):
             try:
-                with _alone(folder):
+                with alone(folder):
                     self._prepare(trial, folder)
             except TrialFailed as failed:
                 self._failures[key] = failed.failure
@@ -75,19 +72,6 @@ class PreparedModels:
             if report.error == StoreError.__name__:
                 raise StoreError(report.slug, report.sentence, report.remedy)
             raise TrialFailed(from_report(report))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """While this session prepares a network, others that want the same one wait for it."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = folder.with_name(f".{folder.name}.lock").open("wb")
-    except OSError as wrong:
-        raise explained(wrong, folder.parent) from wrong
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _is_whole(folder: Path) -> bool:

@@ -90,6 +90,24 @@ def test_a_concat_and_its_branches_share_one_range(tmp_path):
     placement = place(opened(network, tmp_path))
     (shared,) = [group for group in placement.groups if joined in group]
     assert len(shared) == 4 and x in shared
+    # the values of the branches stand in their concat; x holds values that its max-pool dropped
+    assert [name for name in shared if name not in placement.repeats] == [x, joined]
+
+
+def test_what_a_max_pool_gives_was_counted_before_it(tmp_path):
+    network = Network(2)
+    x = network.node("Relu", [network.conv("images", 8)])
+    pooled = network.max_pool(x)
+    network.head(network.node("Relu", [network.conv(pooled, 8)]))
+    placement = place(opened(network, tmp_path))
+    assert pooled in placement.repeats and x not in placement.repeats
+
+
+@given(network=networks())
+def test_every_group_has_a_member_with_values_of_its_own(network, tmp_path_factory):
+    placement = place(opened(network, tmp_path_factory.mktemp("net")))
+    for group in placement.groups:
+        assert set(group) - placement.repeats
 
 
 def test_lrn_stays_float_and_is_listed(tmp_path):

@@ -13,8 +13,8 @@ def histogram(*values):
     return made
 
 
-def placement(*groups):
-    return Placement(layers=("conv",), groups=groups, kept={}, other_fp32={})
+def placement(*groups, repeats=()):
+    return Placement(layers=("conv",), groups=groups, repeats=frozenset(repeats), kept={}, other_fp32={})
 
 
 def largest(found):
@@ -34,6 +34,14 @@ def test_a_group_shares_the_threshold_of_all_its_values():
 def test_the_method_sees_the_values_of_the_whole_group():
     seen = {"a": histogram(1, 1, 1), "b": histogram(2)}
     assert ranges_of(placement(("a", "b")), seen, lambda found: found.total)["b"].threshold == 4
+
+
+def test_a_value_that_two_tensors_hold_is_counted_once():
+    seen = {"a": histogram(1, 1, 1), "pooled": histogram(1), "joined": histogram(2, 3)}
+    asked = placement(("a", "pooled", "joined"), repeats=("a", "pooled"))
+    found = ranges_of(asked, seen, lambda found: found.total)
+    assert {name: r.threshold for name, r in found.items()} == {"a": 2, "pooled": 2, "joined": 2}
+    assert found["a"].high == 1  # its own extremes stay in the table
 
 
 def test_only_what_the_placement_needs_gets_a_range():

@@ -10,7 +10,7 @@ Four things that the paper leaves open:
   over the first level's other bins in Q and force ranges so small that this level is one bin. NVIDIA's
   calibrators leave out the whole first of 2048 bins; we leave out the first bin of the fine histogram
   (1/16384 of the largest value or less), so that small values keep their say.
-- No candidate clips more than one value in a thousand (zeros not counted). The divergence does not know
+- No candidate clips more than one value in ten thousand (zeros not counted). The divergence does not know
   how far a clipped value moves. Grey levels and the background of images are spikes in a histogram, and
   a spike in the last bin of P hides any number of outliers: without this bound the range of a
   Fashion-MNIST image ends at its background, and the networks lose 2 to 24 points of top-1.
@@ -30,7 +30,7 @@ PARAMETER = None
 
 QUANTA = 128  # of the absolute values in INT8
 MOST_BINS = 2048
-ONE_IN = 1000  # values at most are clipped
+ONE_IN = 10_000  # values at most are clipped
 
 
 def threshold(histogram: Histogram, parameter: float | None) -> float:
@@ -48,7 +48,7 @@ def threshold(histogram: Histogram, parameter: float | None) -> float:
 def best_range(counts: NDArray[np.int64]) -> int:
     """How many bins to keep, from 128 to 2048: the widest of those with the least divergence.
 
-    The first 2048 bins must hold all but one in a thousand of the values.
+    The first 2048 bins must hold all but one in ten thousand of the values.
     """
     inside = np.cumsum(counts)
     fewest = int(np.searchsorted(inside, inside[-1] - inside[-1] // ONE_IN)) + 1
