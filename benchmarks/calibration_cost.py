@@ -130,6 +130,7 @@ def child(kind: str, path: Path, shape: tuple[int, ...], batch: int, count: int)
     command = [sys.executable, __file__, "--child", kind, str(path), json.dumps([shape, batch, count])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    print(kind, answer, file=sys.stderr, flush=True)  # the rounds take minutes: nothing of them is lost
     return answer
 
 
@@ -161,7 +162,10 @@ def main() -> None:
     arguments.add_argument("--batch", type=int, default=25)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument(
-        "--static-images", type=int, default=64, help="for quantize_static; 0: leave it out"
+        "--static-batches",
+        type=int,
+        default=2,
+        help="whole batches for quantize_static, which takes no part of one; 0: leave it out",
     )
     options = arguments.parse_args()
     trial = Trial(
@@ -192,11 +196,11 @@ def main() -> None:
         "goal_peak_bytes": 1.5e9,
         "rounds": rounds,
     }
-    if options.static_images:
-        few = (path, shape, options.batch, options.static_images)
+    if options.static_batches:
+        few = (path, shape, options.batch, options.static_batches * options.batch)
         theirs, ours = child("static", *few), child("alone", *few)
         figures["quantize_static_entropy"] = {
-            "images": options.static_images,
+            "images": options.static_batches * options.batch,
             "theirs": theirs,
             "ours": ours,
             "their_time_over_ours": theirs["seconds"] / ours["seconds"],

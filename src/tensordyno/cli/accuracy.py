@@ -1,11 +1,10 @@
 """`dyno accuracy`: right answers of networks in several number formats, on the same labelled images."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from tensordyno.cli.flags import calibration_options, check_calibration_matters, raw_spec
+from tensordyno.cli.flags import calibration_options, check_calibration_matters, raw_spec, run_options
 
 SUMMARY = "Count right answers in FP32 and INT8, and tell the difference with its interval."
 
@@ -47,18 +46,8 @@ _UNTIMED = {"task": "accuracy", "telemetry": {"sources": [], "overhead": False}}
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
 @click.option("--threads", type=int, help="CPU threads; default: every core allowed.")
 @click.option("--seed", type=int, help="Seed of what is drawn at random.")
-@click.option(
-    "--skip-unreadable",
-    is_flag=True,
-    default=None,
-    help="Leave out images that cannot be read, and count them.",
-)
 @calibration_options
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Any other key of a spec.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Run folder.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and its skips, answer nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json alone on stdout.")
-@click.option("--no-report", is_flag=True, help="Leave the report to: dyno report RUN.")
+@run_options
 def command(models: tuple[str, ...], **flags: Any) -> int:
     r"""Count the right answers of each MODEL in every number format, on the same images.
 

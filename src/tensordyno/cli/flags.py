@@ -1,6 +1,7 @@
 """Flags that several verbs share, and how flags become the raw spec that is checked like a file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -57,6 +58,19 @@ _CALIBRATION_OPTIONS = (
     click.option("--fp32-first", is_flag=True, default=None, help="The first layer stays in FP32."),
     click.option("--fp32-last", is_flag=True, default=None, help="The last layer stays in FP32."),
 )
+_RUN_OPTIONS = (
+    click.option(
+        "--skip-unreadable",
+        is_flag=True,
+        default=None,
+        help="Leave out images that cannot be read, and count them.",
+    ),
+    click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Any other key of a spec."),
+    click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Run folder."),
+    click.option("--dry-run", is_flag=True, help="Print the plan and its skips, run nothing."),
+    click.option("--json", "as_json", is_flag=True, help="Print summary.json alone on stdout."),
+    click.option("--no-report", is_flag=True, help="Leave the report to: dyno report RUN."),
+)
 _PREPROCESS = click.option(
     "--preprocess",
     metavar="KEY=VALUE,...",
@@ -67,7 +81,16 @@ _PREPROCESS = click.option(
 
 def calibration_options(command: Command) -> Command:
     """The flags that say how INT8 is calibrated, and how images become inputs."""
-    for option in reversed((*_CALIBRATION_OPTIONS, _PREPROCESS)):
+    return _with(command, (*_CALIBRATION_OPTIONS, _PREPROCESS))
+
+
+def run_options(command: Command) -> Command:
+    """The flags of a verb that makes a run folder from flags alone."""
+    return _with(command, _RUN_OPTIONS)
+
+
+def _with(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command
 

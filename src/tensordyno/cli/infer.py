@@ -1,11 +1,10 @@
 """`dyno infer`: measure inference of networks over engines, precisions and batch sizes."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from tensordyno.cli.flags import calibration_options, check_calibration_matters, raw_spec
+from tensordyno.cli.flags import calibration_options, check_calibration_matters, raw_spec, run_options
 
 SUMMARY = "Measure inference of a model over engines, precisions and batch sizes."
 
@@ -60,18 +59,8 @@ _FLAGS = {
 @click.option("--target", type=float, help="Wanted half-width of the 95 % interval, e.g. 0.01.")
 @click.option("--baseline", metavar="ENGINE", help="Engine that ratios refer to.")
 @click.option("--latency-bound", type=float, metavar="SECONDS", help="Report the best throughput within it.")
-@click.option(
-    "--skip-unreadable",
-    is_flag=True,
-    default=None,
-    help="Leave out images that cannot be read, and count them.",
-)
 @calibration_options
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Any other key of a spec.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Run folder.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and its skips, measure nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json alone on stdout.")
-@click.option("--no-report", is_flag=True, help="Leave the report to: dyno report RUN.")
+@run_options
 def command(models: tuple[str, ...], **flags: Any) -> int:
     r"""Measure inference of each MODEL and say which configuration to choose.
 

@@ -14,13 +14,13 @@ from tensordyno.figures.panels import (
     altair,
     arrange,
     build_panels,
+    configuration_points,
     first_panels,
     layered,
     log_axis,
     panel_names,
     rounded,
     tooltips,
-    when_picked,
 )
 from tensordyno.figures.style import engine_scale, precision_scale
 from tensordyno.store.reader import Run
@@ -167,12 +167,7 @@ def _panel(
         top1="top-1, %",
         front="on the front",
     )
-    points = base.mark_point(filled=True, size=80, opacity=1).encode(
-        color=alt.Color("engine:N", title=None, scale=alt.Scale(**engines)),
-        shape=alt.Shape("precision:N", title=None, scale=alt.Scale(**shapes)),
-        opacity=when_picked(alt),
-        tooltip=tip,
-    )
+    points = configuration_points(alt, base, engines, shapes, tip)
     line = front.mark_line(interpolate="step-after", strokeWidth=1.2, style="plain")
     # Below a point the line that joins the front never runs; names grow towards the middle.
     right = front.transform_filter(alt.datum.side == "right").mark_text(

@@ -21,6 +21,7 @@ from tensordyno.figures.panels import (
     mark_value,
     panel_names,
     rounded,
+    spread,
     tooltips,
     when_picked,
 )
@@ -71,7 +72,7 @@ class Int8Speedup(Figure):
         return FigureData(rows=_labelled(kept), columns=columns, finding=_finding(kept), note=note)
 
     def chart(self, data: FigureData) -> Spec:
-        """A line an engine over the batch sizes, its largest ratio written beside it."""
+        """A line an engine over the batch sizes, the last ratio written beside its end."""
         alt = altair()
         scale = engine_scale([(r["engine"], r["engine_name"]) for r in data.rows])
         draw = partial(_panel, alt, data.rows, scale)
@@ -116,17 +117,24 @@ def _row(pair: Pair, labels: Labels) -> Row:
 
 
 def _labelled(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows with `label`: the ratio at each line's highest point, where it does not hit another's."""
-    written: list[Row] = []
-    for row in sorted(rows, key=lambda r: -r["ratio"]):
-        top = max(r["high"] for r in rows if r["panel"] == row["panel"])
-        mine = [w for w in written if w["panel"] == row["panel"]]
-        if any(w["series"] == row["series"] for w in mine):
-            continue
-        if all(w["batch"] != row["batch"] or w["ratio"] - row["ratio"] > NEAR * top for w in mine):
-            written.append(row)
-    names = {id(row) for row in written}
-    return tuple({**r, "label": f"{r['ratio']:.2f}×" if id(r) in names else ""} for r in rows)
+    """The rows with `label`, the ratio at the end of each line, and `label_y`, where it hits no other's."""
+    ends: dict[tuple[str, str], Row] = {}
+    for row in sorted(rows, key=lambda r: r["batch"]):
+        ends[row["panel"], row["series"]] = row
+    places: dict[int, float] = {}
+    for panel in panel_names(rows):
+        mine = [row for (at, _), row in ends.items() if at == panel]
+        apart = NEAR * max(r["high"] for r in rows if r["panel"] == panel)
+        heights = spread([row["ratio"] for row in mine], apart)
+        places.update((id(row), height) for row, height in zip(mine, heights, strict=True))
+    return tuple(
+        {
+            **row,
+            "label": f"{row['ratio']:.2f}×" if id(row) in places else "",
+            "label_y": rounded(places.get(id(row), row["ratio"]), 4),
+        }
+        for row in rows
+    )
 
 
 def _finding(rows: Sequence[Row]) -> str:
@@ -147,7 +155,7 @@ def _where(row: Row) -> str:
 
 def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str) -> Spec:
     mine = [r for r in rows if r["panel"] == name]
-    top = rounded(1.15 * max(1.0, *(r["high"] for r in mine)), 3)  # room for the ratio above its point
+    top = rounded(1.08 * max(1.0, *(r["high"] for r in mine)), 3)
     axis = alt.Axis(grid=False, labelAngle=0, labelOverlap=True)
     x = alt.X("batch:O", title="batch size", axis=axis, scale=alt.Scale(padding=0.5))
     y = alt.Y(
@@ -173,7 +181,9 @@ def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str
     lines = seen.mark_line(strokeWidth=2).encode(y=y)
     doubt = seen.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=None), y2="high:Q")
     points = seen.mark_point(filled=True, size=55).encode(y=y, tooltip=tip)
-    text = base.mark_text(dy=-12, style="value").encode(y=alt.Y("high:Q", title=None), text="label:N")
+    text = base.mark_text(align="left", dx=9, style="value").encode(
+        y=alt.Y("label_y:Q", title=None), text="label:N"
+    )
     line = mark_value(alt, name, "y", 1.0, title=None)
     return layered(lines, line, doubt, points, text, width=SHAPE.width, height=210, title=name)
 

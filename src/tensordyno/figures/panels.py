@@ -166,6 +166,18 @@ def tooltips(alt: Any, **fields: str) -> list[Any]:
     return lines
 
 
+def configuration_points(
+    alt: Any, base: Any, engines: dict[str, list[str]], shapes: dict[str, list[str]], tip: list[Any]
+) -> Any:
+    """One point a row: the engine is its colour, the precision its shape."""
+    return base.mark_point(filled=True, size=80, opacity=1).encode(
+        color=alt.Color("engine:N", title=None, scale=alt.Scale(**engines)),
+        shape=alt.Shape("precision:N", title=None, scale=alt.Scale(**shapes)),
+        opacity=when_picked(alt),
+        tooltip=tip,
+    )
+
+
 def build_panels(names: Sequence[str], draw: Callable[[str], Spec]) -> list[Spec]:
     """One panel a name, without checking each piece against the schema (the whole is tested)."""
     from altair.utils import schemapi

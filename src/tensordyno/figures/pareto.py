@@ -15,6 +15,7 @@ from tensordyno.figures.panels import (
     altair,
     arrange,
     build_panels,
+    configuration_points,
     first_panels,
     layered,
     log_axis,
@@ -22,7 +23,6 @@ from tensordyno.figures.panels import (
     panel_names,
     rounded,
     tooltips,
-    when_picked,
 )
 from tensordyno.figures.style import engine_scale, precision_scale
 from tensordyno.store.reader import Run
@@ -141,12 +141,7 @@ def _panel(
         latency_ms="median latency, ms #",
         front="on the front",
     )
-    points = base.mark_point(filled=True, size=80, opacity=1).encode(
-        color=alt.Color("engine:N", title=None, scale=alt.Scale(**engines)),
-        shape=alt.Shape("precision:N", title=None, scale=alt.Scale(**shapes)),
-        opacity=when_picked(alt),
-        tooltip=tip,
-    )
+    points = configuration_points(alt, base, engines, shapes, tip)
     line = front.mark_line(interpolate="step-after", strokeWidth=1.2, style="plain")
     names = front.mark_text(align="left", dx=-4, dy=-30, style="value")
     sizes = front.mark_text(dy=-11, style="soft").encode(text="batch:N")

@@ -23,7 +23,9 @@ def asked(dyno, monkeypatch):
 def test_without_a_spec_it_is_the_demonstration(asked):
     _, ((spec, output, options),) = asked()
     assert spec.name == "demo" == DEMO.stem
-    assert {e.name for e in spec.engines} == {"torch", "torch-compile", "onnxruntime", "openvino"}
+    named = {engine.name for product in spec.products() for engine in product.engines}
+    assert named == {"torch", "torch-compile", "onnxruntime", "openvino"}
+    assert {p for product in spec.products() for p in product.precisions} == {"fp32", "int8"}
     assert output is None and options == {"as_json": False, "report": True}
 
 
