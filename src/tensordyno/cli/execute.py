@@ -73,7 +73,9 @@ def _nothing_valid(rows: tuple[Score, ...]) -> NothingValid:
     reasons = {(row.slug, row.reason) for row in tried}
     if len(reasons) == 1:
         slug, reason = reasons.pop()
-        return NothingValid(slug or "nothing-valid", f"No trial is VALID. {reason[:1].upper()}{reason[1:]}")
+        is_name = "." in reason.partition(" ")[0]  # of a file
+        begun = reason if is_name else f"{reason[:1].upper()}{reason[1:]}"
+        return NothingValid(slug or "nothing-valid", f"No trial is VALID. {begun}")
     return NothingValid("nothing-valid", "No trial is VALID; the table names the reason of each.")
 
 

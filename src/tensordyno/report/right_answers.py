@@ -55,31 +55,25 @@ def _change(row: AccuracyRow) -> float:
 
 
 def _cost(compared: Sequence[AccuracyRow], labels: Labels) -> str:
-    """The best build of each network counts: it is the one a reader would take."""
-    best: dict[str, AccuracyRow] = {}
-    for row in compared:
-        panel = labels.panel(row.score)
-        if panel not in best or _change(row) > _change(best[panel]):
-            best[panel] = row
-    worst = min(best, key=lambda panel: _change(best[panel]))
-    row = best[worst]
-    name = row.precision.upper()
+    """The worst build counts: the best of several owes something to luck."""
+    row = min(compared, key=_change)
+    name, worst = row.precision.upper(), labels.panel(row.score)
+    networks = {labels.panel(other.score) for other in compared}
+    least, most = (f"{100 * pick(map(_change, compared)):+.2f}".replace("-", "−") for pick in (min, max))
     tried = len({r.score.trial for r in compared if r.engine == row.engine and r.model == row.model})
-    if tried > 1 and len(best) == 1:
-        least, most = (cells.signed(-100 * pick(map(_change, compared))) for pick in (max, min))
-        return f"{name} costs {least} to {most} points of top-1 on {worst}, by {tried} calibrations."
+    if tried > 1 and len(networks) == 1:
+        return f"{name} changes top-1 by {least} to {most} points on {worst}, by {tried} calibrations."
     instead = f"{cells.percent(row.top1.value)} instead of {cells.percent(_fp32(row))}"
-    if len(best) == 1:
+    if len(networks) == 1:
         assert row.paired is not None
         doubt = cells.difference_range(row.paired.difference)
         return (
             f"{name} {_verb(_change(row))} top-1 on {worst}: {instead} on {labels.series(row.score)} "
             f"(95 % interval of the difference {doubt} points)."
         )
-    least, most = (cells.signed(-100 * pick(map(_change, best.values()))) for pick in (max, min))
     return (
-        f"{name} costs {least} to {most} points of top-1 on {len(best)} networks, the most on {worst}: "
-        f"{instead}."
+        f"{name} changes top-1 by {least} to {most} points on {len(networks)} networks, at worst on {worst}: "
+        f"{instead} on {labels.series(row.score)}."
     )
 
 

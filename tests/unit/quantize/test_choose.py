@@ -24,8 +24,13 @@ def order(*judgements):
 
 
 def test_images_lost_come_before_noise():
-    drops = (0.02, 0.0, 0.04, 0.06, 0.08)
-    assert order(*(Judgement(30 + n, 0.9, drop) for n, drop in enumerate(drops))) == [1, 0, 2, 3, 4]
+    drops = (0.06, 0.0, 0.08, 0.12, 0.10)
+    assert order(*(Judgement(30 + n, 0.9, drop) for n, drop in enumerate(drops))) == [1, 0, 2, 4, 3]
+
+
+def test_two_images_are_luck():
+    drops = (0.02, 0.0, 0.04, 0.06, 0.08)  # of 50 images
+    assert order(*(Judgement(30 + n, 0.9, drop) for n, drop in enumerate(drops))) == [2, 1, 0, 3, 4]
 
 
 def test_among_equals_the_least_noise_wins():

@@ -29,7 +29,7 @@ def test_started_is_to_the_minute(run):
 
 def test_right_answers_alone_are_the_answer(untimed):
     made = untimed[2]
-    assert made.headline.startswith("INT8 costs 0.15 to 0.20 points of top-1 on 2 networks")
+    assert made.headline.startswith("INT8 changes top-1 by −0.20 to −0.15 points on 2 networks")
     assert [v.name for v in made.answers] == ["lenet5_fashion", "resnet8_fashion"]
     assert not made.is_timed and made.accuracy and made.calibrations
 
