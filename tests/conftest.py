@@ -1,6 +1,7 @@
-"""What every test shares: one hypothesis profile, and caches away from the user's own."""
+"""What every test shares: a hypothesis profile, caches away from the user's own, a terminal's signals."""
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -12,6 +13,10 @@ settings.load_profile("tensordyno")
 
 CACHE = os.path.join(tempfile.gettempdir(), f"tensordyno-tests-{os.getuid()}")
 os.environ.setdefault("TENSORDYNO_CACHE", CACHE)
+
+# Started in the background (nohup, &) tests inherit that these are ignored, and so, rightly, would dyno.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):
