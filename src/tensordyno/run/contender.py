@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from time import monotonic
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tensordyno.errors import WorkerFailure
+from tensordyno.errors import StoreError, WorkerFailure
 from tensordyno.records.burst import Burst, Warmup
 from tensordyno.records.calibration import CalibrationFacts
 from tensordyno.records.messages import (
@@ -39,6 +39,16 @@ class TrialFailed(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
         self.failure = failure
+
+
+def give_up(report: FailureReport) -> NoReturn:
+    """Raise what a worker that prepares files for many trials gave up for.
+
+    A cache that cannot be written would be the end of every other trial too: StoreError; else TrialFailed.
+    """
+    if report.error == StoreError.__name__:
+        raise StoreError(report.slug, report.sentence, report.remedy)
+    raise TrialFailed(from_report(report))
 
 
 class Materials(NamedTuple):

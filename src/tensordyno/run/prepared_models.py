@@ -7,14 +7,14 @@ import msgspec
 
 from tensordyno.datasets.base import open_dataset
 from tensordyno.datasets.requests import to_test
-from tensordyno.errors import DynoError, StoreError, WorkerFailure
+from tensordyno.errors import DynoError, WorkerFailure
 from tensordyno.models.cache_key import cache_key
 from tensordyno.models.prepared import load_prepared
 from tensordyno.records.messages import FailureReport, PrepareOrder
 from tensordyno.records.trial import Trial
 from tensordyno.run.cache_folder import cache_root
-from tensordyno.run.contender import TrialFailed
-from tensordyno.run.failure import Failure, from_error, from_report, oom_kills
+from tensordyno.run.contender import TrialFailed, give_up
+from tensordyno.run.failure import Failure, from_error, oom_kills
 from tensordyno.run.spawn import Worker
 from tensordyno.store.alone import alone
 
@@ -69,9 +69,7 @@ class PreparedModels:
             for unfinished in folder.parent.glob(f".{folder.name}-*"):
                 shutil.rmtree(unfinished, ignore_errors=True)
         if isinstance(report, FailureReport):
-            if report.error == StoreError.__name__:
-                raise StoreError(report.slug, report.sentence, report.remedy)
-            raise TrialFailed(from_report(report))
+            give_up(report)
 
 
 def _is_whole(folder: Path) -> bool:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from tensordyno.errors import StoreError, WorkerFailure
+from tensordyno.errors import WorkerFailure
 from tensordyno.records.calibration import CalibrationFacts
 from tensordyno.records.messages import FailureReport, ProgressReport, QuantizedReport, QuantizeOrder, Report
 from tensordyno.records.trial import Trial
 from tensordyno.run.cache_folder import cache_root
-from tensordyno.run.contender import TrialFailed
-from tensordyno.run.failure import Failure, from_error, from_report, oom_kills
+from tensordyno.run.contender import TrialFailed, give_up
+from tensordyno.run.failure import Failure, from_error, oom_kills
 from tensordyno.run.spawn import Worker
 from tensordyno.vocabulary import Verdict
 
@@ -88,9 +88,7 @@ def _quantized(report: Report) -> QuantizedReport:
     if not isinstance(report, FailureReport):
         sentence = f"The worker answered '{type(report).__name__}' where 'QuantizedReport' was due."
         raise TrialFailed(Failure(Verdict.CRASHED, sentence, "broken-conversation"))
-    if report.error == StoreError.__name__:
-        raise StoreError(report.slug, report.sentence, report.remedy)
-    raise TrialFailed(from_report(report))
+    give_up(report)
 
 
 def _key(trial: Trial, prepared_folder: str) -> str:
