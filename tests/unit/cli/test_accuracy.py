@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from tensordyno.cli import execute
 from tensordyno.cli.accuracy import _FLAGS, MEMBER
 from tensordyno.cli.flags import CALIBRATION
 from tensordyno.records.model import PreprocessingChange
@@ -11,22 +10,8 @@ from tensordyno.vocabulary import Precision, Task
 
 
 @pytest.fixture
-def asked(dyno, monkeypatch):
-    """The spec and the options that a command line makes."""
-    seen = {}
-
-    def start(loaded, output, **options):
-        seen.update(spec=loaded.spec, output=output, **options)
-        return 0
-
-    monkeypatch.setattr(execute, "start", start)
-
-    def ask(text):
-        ended = dyno("accuracy", *text.split())
-        assert ended.status == 0, ended.err
-        return seen
-
-    return ask
+def asked(asked_of):
+    return asked_of("accuracy")
 
 
 def test_defaults_compare_fp32_with_int8_on_all_images(asked):

@@ -1,6 +1,5 @@
 import pytest
 
-from tensordyno.cli import execute
 from tensordyno.cli.flags import CALIBRATION, MEASURE
 from tensordyno.cli.infer import _FLAGS, MEMBER
 from tensordyno.records.model import PreprocessingChange
@@ -10,22 +9,8 @@ from tensordyno.vocabulary import Boundary, Precision
 
 
 @pytest.fixture
-def asked(dyno, monkeypatch):
-    """The spec and the options that a command line makes."""
-    seen = {}
-
-    def start(loaded, output, **options):
-        seen.update(spec=loaded.spec, output=output, **options)
-        return 0
-
-    monkeypatch.setattr(execute, "start", start)
-
-    def ask(text):
-        ended = dyno("infer", *text.split())
-        assert ended.status == 0, ended.err
-        return seen
-
-    return ask
+def asked(asked_of):
+    return asked_of("infer")
 
 
 def test_defaults_ask_for_all_four_engines(asked):
