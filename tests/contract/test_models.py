@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from tensordyno.models.base import FAMILIES, cards, family_of
 from tensordyno.models.export import export_onnx
 from tensordyno.models.reference import onnx_logits, torch_logits
 from tensordyno.models.resolve import build_definition, resolve
+from tensordyno.models.traffic import activation_elements
 
 NETWORKS = sorted(cards())
 # One of each construction is exported and run; the others differ in depth and width only.
@@ -23,6 +25,8 @@ RUN = (
     "resnet8_fashion",
     "vgg6_fashion",
 )
+# Elements that layers read and write for an image, summed by hand from torchvision's graphs
+MOVED = {"googlenet": 12.24e6, "mobilenet_v2": 13.73e6, "resnet18": 6.19e6}
 FASHION = Path(tensordyno.__file__).parent / "data" / "fashion"
 # First 2000 test images, top-1 of the float32 networks as trained
 TRAINED = {"lenet5_fashion": 0.9070, "resnet8_fashion": 0.9315, "vgg6_fashion": 0.9355}
@@ -70,6 +74,8 @@ def test_the_onnx_file_answers_as_the_module(name, tmp_path):
     for n in (1, 3):
         found = onnx_logits(str(path), images[:n])
         assert np.abs(found - expected[:n]).max() < 1e-3 * np.abs(expected).max()
+    moved = activation_elements(onnx.load(path))
+    assert moved == pytest.approx(MOVED.get(name, moved), rel=1e-3) and moved > np.prod(card.input_shape)
 
 
 @pytest.mark.parametrize("name", TRAINED)

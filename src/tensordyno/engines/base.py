@@ -27,13 +27,20 @@ _SHARED_CODE = frozenset(
         "device_facts",
         "failures",
         "framework",
+        "known_memory",
         "known_work",
+        "null_step",
         "number_formats",
         "onnx_layers",
         "openvino_layers",
         "openvino_step",
+        "onnx_runtime_cuda",
         "onnx_runtime_provider",
+        "onnx_runtime_step",
         "out_of_memory",
+        "shortage",
+        "torch_cuda",
+        "torch_cuda_step",
         "torch_engine",
         "torch_int8",
         "torch_operations",
@@ -81,7 +88,8 @@ class EngineSetup(msgspec.Struct, frozen=True, kw_only=True):
 class Engine(ABC):
     """Turns a prepared model into a Step. One instance serves one trial in one process.
 
-    Life cycle, each called once, in order: receipt, load, compile, bind (any number of times), close.
+    Life cycle, in order: receipt, load, compile, bind (any number of times), close, each once. An engine that
+    `resizes` may go back to compile after `release` and `resize`.
     """
 
     name: ClassVar[str]
@@ -89,6 +97,8 @@ class Engine(ABC):
     extra: ClassVar[str]  # of pyproject.toml, in the remedy of a missing package
     packages: ClassVar[tuple[str, ...]] = ()  # import names without which there is no receipt
     reads: ClassVar[str] = "onnx"  # or "module": needs the PyTorch definition; "nothing"
+    resizes: ClassVar[frozenset[str]] = frozenset()  # kinds of device where `resize` spares a new process
+    simulates: ClassVar[bool] = False  # needs no real device: runs on any that is named
     activations: Form = Form.UINT8  # the form of Q/DQ file it runs fastest
     precisions: ClassVar[Precisions] = {}
     refusals: ClassVar[Refusals] = {}
@@ -124,7 +134,8 @@ class Engine(ABC):
     def bind(self, images: FloatArray, boundary: Boundary) -> Step:
         """A step that runs these images, shape (batch, channels, height, width), at this boundary.
 
-        The number of images equals the setup's batch size.
+        Fewer images than the setup's batch size are repeated in their order until the batch is full, on the
+        device where that saves copying.
         """
 
     @classmethod
@@ -152,6 +163,23 @@ class Engine(ABC):
         trial is refused when this shows that the INT8 layers of its Q/DQ file do not run in INT8.
         """
         return {}
+
+    def answer(self, images: FloatArray) -> FloatArray:
+        """Logits (batch, classes) of one batch of images, never timed."""
+        step = self.bind(images, Boundary.HOST)
+        step.run()
+        return step.output()
+
+    def resize(self, batch_size: int) -> None:
+        """Take another batch size before the next `compile`; only where the engine `resizes`."""
+        self.setup = msgspec.structs.replace(self.setup, batch_size=batch_size)
+
+    def release(self) -> None:  # noqa: B027  (most engines hold nothing between batches)
+        """Give back the device memory of the batches bound so far; the loaded network stays."""
+
+    def peak_device_bytes(self) -> int | None:
+        """Most device memory held at once since `load` or the last `release`; None where there is none."""
+        return None
 
     def close(self) -> None:  # noqa: B027  (most engines hold nothing)
         """Release what the engine holds."""

@@ -7,19 +7,19 @@ numbers that are known beforehand.
 
 import hashlib
 import itertools
-import time
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import msgspec
 import numpy as np
 
 import tensordyno
-from tensordyno.clock import RealClock
 from tensordyno.engines.base import Engine, EngineOptions, EngineSetup, FloatArray, Precisions, Step
 from tensordyno.engines.device_facts import device_name
 from tensordyno.engines.failures import Failure, fail
+from tensordyno.engines.known_memory import KnownMemory
 from tensordyno.engines.known_work import work
+from tensordyno.engines.null_step import NullStep, SideBySide, WorkStep, waiting
 from tensordyno.engines.number_formats import rounded
 from tensordyno.models.base import PreparedModel
 from tensordyno.records.build import Receipt
@@ -30,10 +30,11 @@ NAME = "null"
 _JITTERS = 65_536  # drawn beforehand, so that drawing is not timed
 
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class NullOptions(EngineOptions, frozen=True, kw_only=True):
-    """What a batch costs and when to fail. Times in seconds."""
+    """What a batch costs, what memory it needs and when to fail. Times in seconds."""
 
     cost_s: NonNegative = 0.001  # of a batch
     per_image_s: NonNegative = 0.0  # added for each image
@@ -42,6 +43,8 @@ class NullOptions(EngineOptions, frozen=True, kw_only=True):
     depth: Annotated[int, msgspec.Meta(ge=1)] = 1  # batches in flight, side by side
     work: Literal["", "matmul", "copy"] = ""  # do known work instead of waiting; the costs then do not count
     size: Annotated[int, msgspec.Meta(ge=1)] = 256  # of that work: matrix order, or bytes copied
+    memory_bytes: Bytes = 0  # of the simulated device; 0: endless
+    image_bytes: Bytes = 0  # of it that each image of a batch takes
     spin: bool = False  # busy instead of asleep; on the real clock only
     noise: NonNegative = 0.0  # sigma of a lognormal jitter whose mean is 1
     error: NonNegative = 0.0  # noise added to the logits, relative to their root mean square
@@ -57,6 +60,8 @@ class NullEngine(Engine):
     summary = "takes a known time and answers with the reference; for testing the instrument"
     extra = ""
     reads = "nothing"
+    resizes: ClassVar[frozenset[str]] = frozenset({"cuda"})  # as engines of real GPUs do
+    simulates = True
     precisions: ClassVar[Precisions] = {"cpu": frozenset(Precision), "cuda": frozenset(Precision)}
     Options = NullOptions
 
@@ -67,6 +72,7 @@ class NullEngine(Engine):
         self._reference: dict[bytes, FloatArray] = {}
         self._classes = 0
         self._until_failure = self._options.fail_after
+        self._memory = KnownMemory(self._options.memory_bytes)
 
     def receipt(self) -> Receipt:
         """Always given, unless told to fail here."""
@@ -95,19 +101,32 @@ class NullEngine(Engine):
         self._sleep(self._options.compile_s)
 
     def bind(self, images: FloatArray, boundary: Boundary) -> Step:
-        """A step that waits; both boundaries cost the same."""
+        """A step that waits; both boundaries cost the same. Raises MemoryError for a batch too large."""
         self._fail_at("bind")
+        options, size = self._options, self.setup.batch_size
+        self._memory.hold(size * options.image_bytes)
         logits = self._answer(images)
-        if self._options.work:
-            return _WorkStep(work(self._options.work, self._options.size), logits)
-        return NullStep(self, logits) if self._options.depth == 1 else _SideBySide(self, logits)
+        logits = np.resize(logits, (size, logits.shape[1])) if len(logits) < size else logits
+        if options.work:
+            return WorkStep(work(options.work, options.size), logits)
+        cost, clock = self.next_duration(), self.setup.clock
+        wait = waiting(_cost_s(self.setup, options), clock, spin=options.spin)
+        if options.depth == 1:
+            return NullStep(wait, cost, logits)
+        return SideBySide(wait, cost, logits, depth=options.depth, clock=clock)
 
-    def wait(self) -> Callable[[float], None]:
-        """How a step lets time pass: asleep on the setup's clock, busy on the real one, or not at all."""
-        if not _cost_s(self.setup, self._options):
-            return _nothing  # a sleep of no length takes Linux some 50 microseconds
-        busy = self._options.spin and isinstance(self.setup.clock, RealClock)
-        return _spin if busy else self.setup.clock.sleep
+    def resize(self, batch_size: int) -> None:
+        """Another batch size, and what it costs."""
+        super().resize(batch_size)
+        self._durations = _durations(self.setup, self._options)
+
+    def release(self) -> None:
+        """Give back the simulated memory."""
+        self._memory.release()
+
+    def peak_device_bytes(self) -> int | None:
+        """Of the simulated memory; None where images take none."""
+        return self._memory.peak_bytes if self._options.image_bytes else None
 
     def next_duration(self) -> Callable[[], float]:
         """What gives the cost of the next batch in seconds, or fails when its time has come."""
@@ -144,58 +163,6 @@ class NullEngine(Engine):
             fail(self._options.fail)
 
 
-class NullStep(Step):
-    """Lets the known time pass, one batch after the other."""
-
-    def __init__(self, engine: NullEngine, logits: FloatArray) -> None:
-        self._wait = engine.wait()
-        self._next = engine.next_duration()
-        self._logits = logits
-
-    def run(self) -> None:
-        """Take one batch's time."""
-        self._wait(self._next())
-
-    def output(self) -> FloatArray:
-        """The reference's logits, shape (batch, classes)."""
-        return self._logits.copy()
-
-
-class _SideBySide(NullStep):
-    """As many batches at a time as the depth says: that many times the throughput."""
-
-    def __init__(self, engine: NullEngine, logits: FloatArray) -> None:
-        super().__init__(engine, logits)
-        self.depth = cast(NullOptions, engine.options).depth
-        self._now = engine.setup.clock.now
-
-    def start(self) -> Any:
-        """The time at which this batch will be done."""
-        return self._now() + self._next()
-
-    def finish(self, handle: Any) -> None:
-        """Wait until the batch is done."""
-        left_s = handle - self._now()
-        if left_s > 0:
-            self._wait(left_s)
-
-
-class _WorkStep(Step):
-    """Does one portion of known work a batch."""
-
-    def __init__(self, portion: Callable[[], object], logits: FloatArray) -> None:
-        self._portion = portion
-        self._logits = logits
-
-    def run(self) -> None:
-        """Do one portion."""
-        self._portion()
-
-    def output(self) -> FloatArray:
-        """The reference's logits, shape (batch, classes)."""
-        return self._logits.copy()
-
-
 MEMBER = NullEngine
 
 
@@ -214,13 +181,3 @@ def _cost_s(setup: EngineSetup, options: NullOptions) -> float:
 
 def _digest(image: FloatArray) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
-
-
-def _nothing(duration_s: float) -> None:
-    pass
-
-
-def _spin(duration_s: float) -> None:
-    end_s = time.perf_counter() + duration_s
-    while time.perf_counter() < end_s:
-        pass

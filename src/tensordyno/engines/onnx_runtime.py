@@ -21,8 +21,20 @@ from tensordyno.engines.base import (
 from tensordyno.engines.device_facts import device_name
 from tensordyno.engines.framework import framework
 from tensordyno.engines.onnx_layers import count_layers
-from tensordyno.engines.onnx_runtime_provider import Provider, provider_for
-from tensordyno.engines.out_of_memory import memory_errors
+from tensordyno.engines.onnx_runtime_cuda import (
+    TENSORRT,
+    Search,
+    misplaced,
+    nodes_by_provider,
+    preload,
+    remedy,
+    session_refusal,
+    strictness,
+    tensorrt_major,
+)
+from tensordyno.engines.onnx_runtime_provider import Provider, Wishes, provider_for
+from tensordyno.engines.onnx_runtime_step import DeviceStep, HostStep
+from tensordyno.engines.out_of_memory import is_out_of_memory, memory_errors
 from tensordyno.errors import Unsupported
 from tensordyno.models.base import BATCH_AXIS, PreparedModel
 from tensordyno.quantize.base import Form
@@ -36,10 +48,15 @@ _IN_FLOAT32 = "ONNX Runtime's CPU provider has no {} kernels for these networks:
 
 
 class OnnxRuntimeOptions(EngineOptions, frozen=True, kw_only=True):
-    """`provider` in full ("CUDAExecutionProvider") or as cpu, cuda, tensorrt; None: the device's own."""
+    """`provider` in full ("CUDAExecutionProvider") or as cpu, cuda, tensorrt; None: the device's own.
+
+    On CUDA `search` is how cuDNN's algorithms are chosen, `nhwc` that convolutions get channels last.
+    """
 
     provider: str | None = None
     provider_options: dict[str, Any] = msgspec.field(default_factory=dict)
+    search: Search = "exhaustive"
+    nhwc: bool = False
 
 
 class OnnxRuntime(Engine):
@@ -52,6 +69,7 @@ class OnnxRuntime(Engine):
     summary = "ONNX Runtime; the CPU, CUDA or TensorRT provider"
     extra = "onnxruntime"
     packages = ("onnxruntime",)
+    resizes = frozenset({"cuda"})
     precisions: ClassVar[Precisions] = {
         "cpu": frozenset({Precision.FP32, Precision.INT8}),
         "cuda": frozenset({Precision.FP32, Precision.TF32, Precision.FP16, Precision.INT8}),
@@ -79,14 +97,10 @@ class OnnxRuntime(Engine):
         ort = framework("onnxruntime", self.extra)
         ort.disable_telemetry_events()
         self._check_precision()
-        self._provider = provider_for(
-            self._options.provider,
-            self.setup.device,
-            self.setup.precision,
-            self._options.provider_options,
-            ort.get_available_providers(),
-        )
+        self._provider = self._choose_provider(ort)
         os.environ.update(self._provider.environment())
+        if self._provider.kind == "cuda":
+            preload(ort, tensorrt=self._provider.name == TENSORRT)
         return Receipt(
             engine=self.name,
             version=ort.__version__,
@@ -94,6 +108,7 @@ class OnnxRuntime(Engine):
             provider=self._provider.name,
             threads=self.setup.threads,
             build_flags=ort.get_build_info().removeprefix("ORT Build Info: "),
+            libraries=self._libraries(ort),
             settings={
                 "providers available": ", ".join(ort.get_available_providers()),
                 "graph optimisation": "all",
@@ -122,21 +137,30 @@ class OnnxRuntime(Engine):
 
         provider = self._provider
         assert provider is not None and self._model is not None, "load before compile"
-        self._session = ort.InferenceSession(
-            str(self._model),
-            sess_options=self._with_account(self._session_options(ort)),
-            providers=[(provider.name, provider.options())],
-        )
-        self._session.disable_fallback()
+        options = self._with_account(self._session_options(ort))
+        try:
+            self._session = ort.InferenceSession(
+                str(self._model),
+                sess_options=options,
+                providers=[(provider.name, provider.options())],
+                enable_fallback=0,
+            )
+        except Exception as error:
+            refused = session_refusal(error, provider.name, provider.tensorrt)
+            if refused is None or is_out_of_memory(error):
+                raise
+            raise refused from error
         self._check_session(example)
 
     @memory_errors()
     def bind(self, images: FloatArray, boundary: Boundary) -> Step:
         """A step over `images`; raises MemoryError when memory runs out."""
         assert self._session is not None and self._provider is not None, "compile before bind"
+        if len(images) < self.setup.batch_size:
+            images = np.resize(images, (self.setup.batch_size, *images.shape[1:]))  # repeats them in order
         if boundary is Boundary.HOST:
-            return _HostStep(self._session, images)
-        return _DeviceStep(self._session, images, self._provider)
+            return HostStep(self._session, images)
+        return DeviceStep(self._session, images, self._provider.kind, self._provider.index)
 
     def arithmetic(self) -> dict[str, int]:
         """Layers with weights in the optimised graph of this session, for INT8; empty for all else."""
@@ -144,11 +168,33 @@ class OnnxRuntime(Engine):
             return {}
         return count_layers(Path(self._optimized.name) / _OPTIMIZED, framework("onnx", self.extra))
 
-    def close(self) -> None:
-        """Let go of the session and its threads, and of the account it wrote."""
+    def release(self) -> None:
+        """Let go of the session, its memory and the account it wrote; the file to read again is known."""
         self._session = None
         if self._optimized is not None:
             self._optimized.cleanup()
+            self._optimized = None
+
+    def close(self) -> None:
+        """Let go of the session and its threads."""
+        self.release()
+
+    def _choose_provider(self, ort: ModuleType) -> Provider:
+        asked = self._options
+        wishes = Wishes(
+            provider=asked.provider, options=asked.provider_options, search=asked.search, nhwc=asked.nhwc
+        )
+        available, folder = ort.get_available_providers(), Path(str(ort.__file__)).parent
+        major = tensorrt_major(folder) if TENSORRT in available else None
+        return provider_for(wishes, self.setup.device, self.setup.precision, available, major)
+
+    def _libraries(self, ort: ModuleType) -> dict[str, str]:
+        assert self._provider is not None
+        found = {
+            "CUDA": str(getattr(ort, "cuda_version", "") or ""),
+            "TensorRT": str(self._provider.tensorrt or ""),
+        }
+        return {name: version for name, version in found.items() if version and self._provider.kind == "cuda"}
 
     def _with_account(self, options: Any) -> Any:
         """Let the session write down the graph that it will run: the proof of an INT8 label.
@@ -169,6 +215,9 @@ class OnnxRuntime(Engine):
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors
         options.add_free_dimension_override_by_name(BATCH_AXIS, self.setup.batch_size)
+        if self._provider is not None and self._provider.kind != "cpu":
+            for key, value in strictness(ort.InferenceSession).items():
+                options.add_session_config_entry(key, value)
         return options
 
     def _check_precision(self) -> None:
@@ -181,56 +230,16 @@ class OnnxRuntime(Engine):
         runs = self._session.get_providers()[0]
         if runs != self._provider.name:
             raise Unsupported(
-                f"ONNX Runtime could not start {self._provider.name}; {runs} would run instead."
+                f"ONNX Runtime could not start {self._provider.name}; {runs} would run instead.",
+                remedy(self._provider.name, self._provider.tensorrt),
             )
+        elsewhere = misplaced(nodes_by_provider(self._session), runs) if self._provider.kind != "cpu" else ""
+        if elsewhere:
+            raise Unsupported(elsewhere)
         shape = self._session.get_inputs()[0].shape
         fixed = [have for have, want in zip(shape, example.shape, strict=True) if have != want]
         if any(isinstance(axis, int) for axis in fixed):
             raise Unsupported(f"This ONNX graph takes {shape}, and the batch is {list(example.shape)}.")
-
-
-class _HostStep(Step):
-    """`session.run` from a float32 array to a float32 array."""
-
-    def __init__(self, session: Any, images: FloatArray) -> None:
-        self._run = session.run
-        self._feed = {session.get_inputs()[0].name: np.ascontiguousarray(images)}
-        self._outputs = [session.get_outputs()[0].name]
-        self._logits: FloatArray = np.empty((len(images), 0), np.float32)
-
-    def run(self) -> None:
-        """One batch."""
-        self._logits = self._run(self._outputs, self._feed)[0]
-
-    def output(self) -> FloatArray:
-        """Logits, float32 (batch, classes)."""
-        return np.array(self._logits, np.float32)
-
-
-class _DeviceStep(Step):
-    """IO binding: input and output are tensors of ONNX Runtime on the device, bound once."""
-
-    def __init__(self, session: Any, images: FloatArray, provider: Provider) -> None:
-        import onnxruntime as ort
-
-        self._run = session.run_with_iobinding
-        where = (provider.kind, provider.index)
-        # On the CPU an OrtValue looks into the array it is made of.
-        self._images = np.array(images, np.float32, order="C")
-        self._input = ort.OrtValue.ortvalue_from_numpy(self._images, *where)
-        shape = [len(images), session.get_outputs()[0].shape[1]]
-        self._logits = ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, *where)
-        self._binding = session.io_binding()
-        self._binding.bind_ortvalue_input(session.get_inputs()[0].name, self._input)
-        self._binding.bind_ortvalue_output(session.get_outputs()[0].name, self._logits)
-
-    def run(self) -> None:
-        """One batch; ONNX Runtime waits for the device before it returns."""
-        self._run(self._binding)
-
-    def output(self) -> FloatArray:
-        """Logits, float32 (batch, classes)."""
-        return np.array(self._logits.numpy(), np.float32)
 
 
 MEMBER = OnnxRuntime

@@ -1,27 +1,44 @@
-"""ONNX Runtime's execution providers: which device each runs on, and the options that keep a label true."""
+"""ONNX Runtime's execution providers: which device each runs on, and what it is asked for there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from tensordyno.engines.onnx_runtime_cuda import (
+    CUDA,
+    TENSORRT,
+    Search,
+    cuda_options,
+    follows_graph,
+    tensorrt_options,
+)
 from tensordyno.errors import Unsupported
 from tensordyno.vocabulary import Precision
 
 _CPU = "CPUExecutionProvider"
-_CUDA = "CUDAExecutionProvider"
-_TENSORRT = "TensorrtExecutionProvider"
 
-_SHORT = {"cpu": _CPU, "cuda": _CUDA, "tensorrt": _TENSORRT}
-_DEVICE_KIND = {_CPU: "cpu", _CUDA: "cuda", _TENSORRT: "cuda"}
+_SHORT = {"cpu": _CPU, "cuda": CUDA, "tensorrt": TENSORRT}
+_DEVICE_KIND = {_CPU: "cpu", CUDA: "cuda", TENSORRT: "cuda"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a user may ask of a provider; `options` are its own and win over ours."""
+
+    provider: str | None = None  # in full, or cpu, cuda, tensorrt; None: the device's own
+    options: dict[str, Any] = field(default_factory=dict)
+    search: Search = "exhaustive"
+    nhwc: bool = False
 
 
 @dataclass(frozen=True)
 class Provider:
-    """An execution provider with its options, for one device ("cpu", "cuda:1") and precision."""
+    """An execution provider for one device ("cpu", "cuda:1") and precision."""
 
     name: str
     device: str
     precision: Precision
-    asked: dict[str, Any]
+    wishes: Wishes
+    tensorrt: int | None = None  # major version that the provider was linked with
 
     @property
     def kind(self) -> str:
@@ -36,41 +53,40 @@ class Provider:
     def options(self) -> dict[str, str]:
         """Provider options as ONNX Runtime wants them; what was asked for wins."""
         ours: dict[str, str] = {}
-        if self.name != _CPU:
-            ours["device_id"] = str(self.index)
-        if self.name == _CUDA:
-            ours["use_tf32"] = "1" if self.precision is Precision.TF32 else "0"
-        if self.name == _TENSORRT:
-            ours["trt_fp16_enable"] = "1" if self.precision is Precision.FP16 else "0"
-            ours["trt_int8_enable"] = "1" if self.precision is Precision.INT8 else "0"
-        return ours | {key: str(value) for key, value in self.asked.items()}
+        if self.name == CUDA:
+            ours = cuda_options(self.precision, self.index, self.wishes.search, nhwc=self.wishes.nhwc)
+        if self.name == TENSORRT:
+            ours = tensorrt_options(self.precision, self.index, self.tensorrt)
+        return ours | {key: str(value) for key, value in self.wishes.options.items()}
 
     def environment(self) -> dict[str, str]:
-        """Variables to set before the session: TensorRT takes TF32 for float32 unless told otherwise."""
-        strict = self.name == _TENSORRT and self.precision is not Precision.TF32
+        """Variables to set first: NVIDIA's libraries take TF32 for float32 unless told not to."""
+        strict = self.kind == "cuda" and self.precision is not Precision.TF32
         return {"NVIDIA_TF32_OVERRIDE": "0"} if strict else {}
 
     @property
     def shows_graph(self) -> bool:
         """Whether ONNX Runtime can write down the graph it made; TensorRT's engines are closed to it."""
-        return self.name != _TENSORRT
+        return self.name != TENSORRT
 
     @property
     def converts_graph(self) -> bool:
-        """Whether the graph itself must be written in fp16 (TensorRT converts by itself)."""
-        return self.name == _CUDA and self.precision is Precision.FP16
+        """Whether the graph itself must be written in fp16; TensorRT up to 10 converts by itself."""
+        typed = self.name == CUDA or (self.name == TENSORRT and follows_graph(self.tensorrt))
+        return typed and self.precision is Precision.FP16
 
 
 def provider_for(
-    asked: str | None, device: str, precision: Precision, options: dict[str, Any], available: list[str]
+    wishes: Wishes, device: str, precision: Precision, available: list[str], tensorrt: int | None = None
 ) -> Provider:
-    """The provider that `asked` names: in full, as cpu, cuda or tensorrt, or None for the device's own.
+    """The provider that is wished for. `tensorrt` is the version that it is linked with, if it is there.
 
     Raises Unsupported when it is not one of these, not in this build of ONNX Runtime (`available`), does
     not run on `device`, or has no kernels for INT8.
     """
     kind = device.partition(":")[0]
-    name = _SHORT.get(asked or kind, asked or kind)
+    asked = wishes.provider or kind
+    name = _SHORT.get(asked, asked)
     if name not in _DEVICE_KIND:
         raise Unsupported(
             f"Tensordyno does not know ONNX Runtime's provider '{name}'.",
@@ -79,13 +95,13 @@ def provider_for(
     if name not in available:
         raise Unsupported(
             f"This build of ONNX Runtime has no {name}; it has {', '.join(available)}.",
-            "" if name == _CPU else "Type: pip install onnxruntime-gpu",
+            "" if name == _CPU else "Type: pip uninstall onnxruntime; pip install onnxruntime-gpu",
         )
     if _DEVICE_KIND[name] != kind:
         raise Unsupported(f"{name} runs on {_DEVICE_KIND[name]} devices, and the trial asks for {device}.")
-    if name == _CUDA and precision is Precision.INT8:
+    if name == CUDA and precision is Precision.INT8:
         raise Unsupported(
-            f"ONNX Runtime's {_CUDA} has no INT8 convolutions: it would compute in float32.",
+            f"ONNX Runtime's {CUDA} has no INT8 convolutions: it would compute in float32.",
             "Type: --engine onnxruntime:provider=tensorrt",
         )
-    return Provider(name, device, precision, options)
+    return Provider(name, device, precision, wishes, tensorrt if name == TENSORRT else None)

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+import numpy as np
+
 from tensordyno.engines.base import (
     Engine,
     EngineOptions,
@@ -12,6 +14,7 @@ from tensordyno.engines.base import (
     Step,
 )
 from tensordyno.engines.out_of_memory import memory_errors
+from tensordyno.engines.torch_cuda import CudaOptions, choose_algorithms, cuda_step, release_memory
 from tensordyno.engines.torch_settings import EXTRA, dtype_of, torch_receipt
 from tensordyno.engines.torch_step import Network, Placement, torch_step
 from tensordyno.models.base import PreparedModel
@@ -33,6 +36,7 @@ class TorchEngine(Engine):
     extra = EXTRA
     packages = ("torch",)
     reads = "module"
+    resizes: ClassVar[frozenset[str]] = frozenset({"cuda"})
     precisions: ClassVar[Precisions] = {
         "cpu": frozenset({Precision.FP32, Precision.BF16, Precision.FP16}),
         "cuda": frozenset({Precision.FP32, Precision.TF32, Precision.BF16, Precision.FP16}),
@@ -47,6 +51,9 @@ class TorchEngine(Engine):
         self.layout = CONTIGUOUS
         self.module: torch.nn.Module | None = None
         self.network: Network | None = None
+        self.on_cuda = setup.device.startswith("cuda")
+        self.graph = False  # a batch is the replay of one CUDA graph
+        self._algorithms = ""
 
     def receipt(self) -> Receipt:
         """Import PyTorch and apply threads and number formats."""
@@ -63,11 +70,65 @@ class TorchEngine(Engine):
         module = load_module(model).requires_grad_(False)
         self.module = module.to(device=self.setup.device, dtype=self.weight_dtype())
 
+    def choose_algorithms(self, probe_s: float | None = None) -> None:
+        """On a GPU, how cuDNN picks its algorithms for this batch size; before the batch first runs.
+
+        `probe_s` is the time of a batch of `torch_cuda.PROBE_BATCH` images in seconds, if that is known.
+        """
+        if self.on_cuda:
+            options, size = cast(CudaOptions, self.options), self.setup.batch_size
+            self._algorithms = choose_algorithms(options, size, probe_s)
+
     @memory_errors()
     def bind(self, images: FloatArray, boundary: Boundary) -> Step:
         """A step over `images`; raises MemoryError when memory runs out."""
         assert self.network is not None, "compile before bind"
-        return torch_step(self.network, images, self.placement(), boundary is Boundary.HOST)
+        size = self.setup.batch_size
+        if self.on_cuda:
+            return cuda_step(
+                self.network,
+                images,
+                self.placement(),
+                boundary,
+                batch_size=size,
+                graph=self.graph,
+                options=cast(CudaOptions, self.options),
+            )
+        whole = images if len(images) == size else np.resize(images, (size, *images.shape[1:]))
+        return torch_step(self.network, whole, self.placement(), boundary is Boundary.HOST)
+
+    @memory_errors()
+    def answer(self, images: FloatArray) -> FloatArray:
+        """Logits of one batch by the same network; on a GPU without pinned buffers and graphs."""
+        if not self.on_cuda:
+            return super().answer(images)
+        import torch
+
+        assert self.network is not None, "compile before answer"
+        with torch.inference_mode():
+            placed = self.placement().placed(images, self.setup.batch_size)
+            logits: FloatArray = self.network(placed).float().cpu().numpy()
+        return logits
+
+    def release(self) -> None:
+        """Empty PyTorch's cache of device memory."""
+        if self.on_cuda:
+            release_memory(self.setup.device)
+
+    def peak_device_bytes(self) -> int | None:
+        """Most memory that PyTorch held on the GPU, cached blocks included: others could not have used it."""
+        if not self.on_cuda:
+            return None
+        import torch
+
+        return int(torch.cuda.max_memory_reserved(self.setup.device))
+
+    def device_choices(self) -> dict[str, str]:
+        """What was decided for a GPU; empty on the CPU."""
+        if not self.on_cuda:
+            return {}
+        graph = {"CUDA graph": "yes"} if self.graph else {}
+        return {"cuDNN": self._algorithms, **graph}
 
     def close(self) -> None:
         """Let go of the network."""

@@ -29,6 +29,7 @@ _SHARED_CODE = frozenset(
         "quantized_graph",
         "reference",
         "resolve",
+        "traffic",
         "cache_key",
         "prepared",
     }

@@ -21,6 +21,8 @@ _MAKERS = (
     "quantized_graph.py",
     "reference.py",
     "prepared.py",
+    "count.py",
+    "traffic.py",
 )
 
 

@@ -9,10 +9,11 @@ if TYPE_CHECKING:
 
 
 class Cost(NamedTuple):
-    """`parameters` and `macs`, the multiply-accumulates of one image."""
+    """`parameters`; for one image `macs`, the multiply-accumulates, and `activations`, see `traffic`."""
 
     parameters: int
     macs: int
+    activations: int = 0  # 0: not counted
 
 
 def count(module: "nn.Module", input_shape: tuple[int, int, int]) -> Cost:

@@ -95,10 +95,12 @@ def load_module(prepared: PreparedModel) -> "nn.Module":
         )
     from safetensors.torch import load_file
 
-    from tensordyno.models.resolve import build_definition
+    from tensordyno.models.resolve import bare_definition
 
-    module = build_definition(prepared.facts.name, prepared.facts.classes)
-    module.load_state_dict(load_file(prepared.weights))
+    module = bare_definition(prepared.facts.name, prepared.facts.classes)
+    # a copy each: in the file they lie where vector instructions like them less
+    state = {key: tensor.clone() for key, tensor in load_file(prepared.weights).items()}
+    module.load_state_dict(state, assign=True)
     return module
 
 
@@ -126,6 +128,7 @@ def _write(resolved: "Resolved", folder: Path, images: FloatArray) -> None:
         source=resolved.source,
         quantized=is_quantized(folder / _ONNX),
         int8_layers=int8_layers(resolved.onnx.graph) if resolved.onnx is not None else 0,
+        activations=cost.activations,
     )
     (folder / _FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
 
@@ -142,7 +145,16 @@ def _write_module(
     save_file(state, folder / _WEIGHTS)
     export_onnx(module, resolved.card, folder / _ONNX)
     digest = _digest((key, tensor.numpy()) for key, tensor in state.items())
-    return count(module, resolved.card.input_shape), digest, torch_logits(module, images)
+    cost = count(module, resolved.card.input_shape)._replace(activations=_moved(folder / _ONNX))
+    return cost, digest, torch_logits(module, images)
+
+
+def _moved(path: Path) -> int:
+    import onnx
+
+    from tensordyno.models.traffic import activation_elements
+
+    return activation_elements(onnx.load(path, load_external_data=False))
 
 
 def _state(module: "nn.Module") -> dict[str, Any]:
@@ -162,10 +174,11 @@ def _write_graph(
 
     from tensordyno.models.count import count_onnx
     from tensordyno.models.onnx_file import save
+    from tensordyno.models.traffic import activation_elements
 
     notes = {entry.key: entry.value for entry in model.metadata_props}
     helper.set_model_props(model, notes | {PREPROCESSING: note_preprocessing(card.preprocessing)})
-    cost = count_onnx(model)
+    cost = count_onnx(model)._replace(activations=activation_elements(model))
     digest = _digest((tensor.name, numpy_helper.to_array(tensor)) for tensor in model.graph.initializer)
     save(model, folder / _ONNX)
     return cost, digest, onnx_logits(str(folder / _ONNX), images)

@@ -81,22 +81,31 @@ def _module(model: str, weights: str | None, seed: int) -> Resolved:
     return Resolved(card=card, weights=kind, source=_source(model, checkpoint), module=module)
 
 
-def build_definition(model: str, classes: int) -> "nn.Module":
-    """The module of a network in evaluation mode, its weights still to be loaded.
+def bare_definition(model: str, classes: int) -> "nn.Module":
+    """The module of a network in evaluation mode, its weights to be assigned (`load_state_dict(assign=True)`).
 
-    Raises like `resolve`.
+    Those of the catalogue's networks are on PyTorch's `meta` device: no time is spent on values that are
+    replaced anyway. Raises like `resolve`.
     """
     import torch
 
     if origin_of(model) is not Origin.CATALOGUE:
         return build_external(model, seed=0)[0]
-    with torch.device("meta"):  # no time spent on weights that are replaced anyway
+    with torch.device("meta"):
         module: nn.Module = FAMILIES.module(family_of(model)).build(model, classes)
+    return module.eval()
+
+
+def build_definition(model: str, classes: int) -> "nn.Module":
+    """As `bare_definition`, in memory of its own, with weights of no meaning."""
+    module = bare_definition(model, classes)
+    if origin_of(model) is not Origin.CATALOGUE:
+        return module
     module.to_empty(device="cpu")
     for name, buffer in module.named_buffers():
         if name.endswith("num_batches_tracked"):
             buffer.zero_()
-    return module.eval()
+    return module
 
 
 def _built(model: str, seed: int) -> "tuple[nn.Module, ModelCard]":

@@ -39,6 +39,10 @@ class Built(Record, frozen=True, kw_only=True):
     first_inference_s: float  # the first batch, host to host
     size_bytes: int = 0  # of the model file the engine read
     peak_rss_bytes: int = 0  # of the worker process after the first inference
+    peak_device_bytes: int | None = (
+        None  # held on the device at most until then; None: host memory, or unknown
+    )
+    reused: bool = False  # the network was loaded for an earlier trial: import_s and load_s are 0
     choices: dict[str, str] = msgspec.field(default_factory=dict)  # decided by measuring: layout, ...
     arithmetic: dict[str, int] = msgspec.field(default_factory=dict)  # number format -> layers with weights
 

@@ -41,6 +41,7 @@ class RunHeader(Record, frozen=True, kw_only=True):
     baseline: str = ""  # engine that ratios refer to
     latency_bound_s: float | None = None
     seed: int = 0
+    regulator_efficiency: float = 1.0  # of power measured behind a regulator (inference-2015)
 
 
 class RunFooter(Record, frozen=True, kw_only=True):

@@ -4,13 +4,17 @@ Orders go to the worker's stdin; reports come back on a pipe of their own, becau
 print to stdout. The same lines can be typed by hand: `python -m tensordyno.worker < orders.jsonl`.
 """
 
+import msgspec
+
 from tensordyno.records.base import Record
 from tensordyno.records.build import Accuracy, Built, ProcessFacts, Receipt, Verification
 from tensordyno.records.burst import Burst, Warmup
 from tensordyno.records.calibration import CalibrationFacts
+from tensordyno.records.device import Ceiling
+from tensordyno.records.memory import Shortage
 from tensordyno.records.model import ModelFacts
 from tensordyno.records.outcome import Phase
-from tensordyno.records.trial import Trial
+from tensordyno.records.trial import Rank, Trial
 
 
 class PrepareOrder(Record, frozen=True, kw_only=True, tag="prepare"):
@@ -36,8 +40,20 @@ class ReceiptOrder(Record, frozen=True, kw_only=True, tag="receipt"):
     trial: Trial
 
 
+class StartOrder(Record, frozen=True, kw_only=True, tag="start"):
+    """Import the engine of the trials to come and take its receipt: answered by a ReadyReport."""
+
+    trial: Trial
+    folder: str  # of the prepared model
+    rank: Rank = Rank()
+
+
 class BuildOrder(Record, frozen=True, kw_only=True, tag="build"):
-    """Build, verify and check the accuracy of one trial from a prepared model."""
+    """Build, verify and check the accuracy of one trial from a prepared model.
+
+    A started worker takes any number of these one after the other if the trials have the same `build_key`
+    and its engine can be resized; the network is loaded for the first.
+    """
 
     trial: Trial
     folder: str  # of the prepared model
@@ -49,6 +65,27 @@ class BurstOrder(Record, frozen=True, kw_only=True, tag="burst"):
 
     spin_rate: float | None = None
     rehearsal: bool = False  # measured, reported, but no part of the trial
+    begin_s: float | None = None  # all ranks begin at this moment of the node's clock; None: at once
+    duration_s: float | None = None  # None: the trial's burst_seconds
+    lead_s: float = 0.0  # run untimed for so long before it, so that clocks and power settle
+
+
+class ReleaseOrder(Record, frozen=True, kw_only=True, tag="release"):
+    """Let go of the batch and of the device memory it took; the loaded network stays."""
+
+
+class FitOrder(Record, frozen=True, kw_only=True, tag="fit"):
+    """Does a batch of this size run? Nothing is verified or timed; running out of memory is an answer."""
+
+    trial: Trial  # with the batch size to try
+    folder: str
+    quantized: str = ""
+
+
+class CeilingsOrder(Record, frozen=True, kw_only=True, tag="ceilings"):
+    """Measure what the device reaches with plain library calls: matrix products and copies."""
+
+    device: str  # "cpu", "cuda:0"
 
 
 class FinishOrder(Record, frozen=True, kw_only=True, tag="finish"):
@@ -107,6 +144,27 @@ class BurstReport(Record, frozen=True, kw_only=True, tag="burst"):
     warmup: Warmup | None = None  # with the first burst
 
 
+class ReleasedReport(Record, frozen=True, kw_only=True, tag="released"):
+    """The batch is gone."""
+
+
+class FitReport(Record, frozen=True, kw_only=True, tag="fit"):
+    """Whether the batch ran, and how much device memory was held at most or was missing."""
+
+    fits: bool
+    peak_bytes: int | None = None
+    shortage: Shortage | None = None
+
+
+class CeilingsReport(Record, frozen=True, kw_only=True, tag="ceilings"):
+    """What the device reached; or, without any, why."""
+
+    ceilings: tuple[Ceiling, ...] = ()
+    reason: str = ""
+    name: str = ""  # the device's own
+    features: dict[str, str] = msgspec.field(default_factory=dict)  # that only the framework tells
+
+
 class FailureReport(Record, frozen=True, kw_only=True, tag="failure"):
     """The worker gives up for a reason it understands. `error` is the class name in `errors`."""
 
@@ -115,9 +173,21 @@ class FailureReport(Record, frozen=True, kw_only=True, tag="failure"):
     sentence: str
     remedy: str = ""
     detail: str = ""  # traceback, shown with --debug and kept in the log
+    shortage: Shortage | None = None  # when memory ran out and the framework said of how much
 
 
-Order = PrepareOrder | QuantizeOrder | ReceiptOrder | BuildOrder | BurstOrder | FinishOrder
+Order = (
+    PrepareOrder
+    | QuantizeOrder
+    | ReceiptOrder
+    | StartOrder
+    | BuildOrder
+    | BurstOrder
+    | ReleaseOrder
+    | FitOrder
+    | CeilingsOrder
+    | FinishOrder
+)
 Report = (
     PreparedReport
     | ProgressReport
@@ -125,5 +195,8 @@ Report = (
     | ReadyReport
     | BuiltReport
     | BurstReport
+    | ReleasedReport
+    | FitReport
+    | CeilingsReport
     | FailureReport
 )

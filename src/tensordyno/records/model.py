@@ -54,7 +54,10 @@ class ModelCard(Record, frozen=True, kw_only=True):
 
 
 class ModelFacts(Record, frozen=True, kw_only=True):
-    """A prepared network. `macs` counts multiply-accumulates of one image."""
+    """A prepared network.
+
+    For one image `macs` counts multiply-accumulates, `activations` the elements that layers read and write.
+    """
 
     name: str
     input_shape: tuple[int, int, int]
@@ -67,3 +70,4 @@ class ModelFacts(Record, frozen=True, kw_only=True):
     source: str = ""  # file or package it came from
     quantized: bool = False  # the file holds Q/DQ nodes already: it can only run in INT8
     int8_layers: int = 0  # of such a file
+    activations: int = 0  # see models.traffic; 0: unknown

@@ -4,6 +4,7 @@ from tensordyno.records.base import Record
 from tensordyno.records.build import Accuracy, Built, ProcessFacts, Receipt, Verification
 from tensordyno.records.burst import Burst, Warmup
 from tensordyno.records.calibration import CalibrationFacts
+from tensordyno.records.memory import Shortage
 from tensordyno.records.model import ModelFacts
 from tensordyno.records.trial import Trial
 from tensordyno.vocabulary import Verdict
@@ -15,6 +16,16 @@ class Phase(Record, frozen=True, kw_only=True):
     name: str  # prepare, build, verify, accuracy, warmup, measure
     start_s: float
     stop_s: float
+
+
+class RankFacts(Record, frozen=True, kw_only=True):
+    """One of the processes that measured a trial together."""
+
+    index: int
+    device: str  # cuda:1
+    name: str  # the device's own
+    pid: int
+    affinity: tuple[int, ...] = ()  # logical CPUs it may run on
 
 
 class Outcome(Record, frozen=True, kw_only=True):
@@ -36,5 +47,8 @@ class Outcome(Record, frozen=True, kw_only=True):
     warmup: Warmup | None = None
     bursts: tuple[Burst, ...] = ()
     phases: tuple[Phase, ...] = ()
+    ranks: tuple[RankFacts, ...] = ()  # of a trial on several devices; else empty
+    energy_window: Burst | None = None  # one unbroken stretch at full load, for the energy only
+    shortage: Shortage | None = None  # of the memory that ran out
     last_words: str = ""  # end of the worker's stderr when it died
     attempt: int = 1

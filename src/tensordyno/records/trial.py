@@ -9,6 +9,8 @@ from tensordyno.records.calibration import Calibration
 from tensordyno.records.model import PreprocessingChange
 from tensordyno.vocabulary import Boundary, Precision, Task
 
+_ENERGY_WINDOW_S = 5.0  # shorter ones are not resolved by the sensors (METHOD.md)
+
 
 class Measurement(Record, frozen=True, kw_only=True):
     """How long and how surely to measure. All durations in seconds."""
@@ -20,6 +22,12 @@ class Measurement(Record, frozen=True, kw_only=True):
     warmup_seconds: float = 0.5  # least warm-up; it goes on until the window medians settle
     max_probe_loss: float = 0.06  # a burst whose spin probe lost more is repeated
     clock: str = "real"  # "fake": the null engine on a clock that moves only when told
+    energy_seconds: float | None = None  # one unbroken window for the energy; None: 5 on a GPU, else none
+
+    def energy_window_s(self, device: str) -> float:
+        """Length of the energy window on this device in seconds; 0: energy comes from the bursts alone."""
+        usual = _ENERGY_WINDOW_S if device.startswith("cuda") else 0.0
+        return usual if self.energy_seconds is None else self.energy_seconds
 
 
 class EngineChoice(Record, frozen=True, kw_only=True):
@@ -64,6 +72,29 @@ class Trial(Record, frozen=True, kw_only=True):
     preprocessing: PreprocessingChange | None = None  # None: the network's own, unchanged
     measurement: Measurement = Measurement()
     group: str = ""  # trials of one group are interleaved in rounds
+
+
+class Rank(Record, frozen=True, kw_only=True):
+    """One of the processes that measure a trial together, one a device."""
+
+    index: int = 0
+    size: int = 1  # how many there are
+    bind: bool = True  # takes its share of the cores; False: whoever launched it has decided that
+
+    def device_of(self, trial: Trial) -> str:
+        """The device of this rank: cuda:2 is rank 2's of a trial that begins at cuda:0."""
+        kind, _, first = trial.device.partition(":")
+        return f"{kind}:{int(first or 0) + self.index}" if kind == "cuda" else trial.device
+
+
+ALONE = Rank()
+
+
+def build_key(trial: Trial) -> Trial:
+    """What trials share that one loaded network can serve: all but batch size, boundary and stopwatch."""
+    return msgspec.structs.replace(
+        trial, id="", group="", batch_size=0, boundary=Boundary.HOST, measurement=Measurement()
+    )
 
 
 class Skip(Record, frozen=True, kw_only=True):

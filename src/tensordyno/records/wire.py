@@ -12,7 +12,9 @@ import msgspec
 
 from tensordyno.errors import StoreError
 from tensordyno.records.base import Record
+from tensordyno.records.device import DevicePage, IdleWindow
 from tensordyno.records.machine import RunFooter, RunHeader
+from tensordyno.records.memory import LargestBatch
 from tensordyno.records.messages import Order, Report
 from tensordyno.records.outcome import Outcome
 from tensordyno.records.reading import (
@@ -37,6 +39,9 @@ KINDS: dict[str, type[Record]] = {
     "unavailable": Unavailable,
     "sampler": SamplerFacts,
     "overhead": Overhead,
+    "idle": IdleWindow,
+    "page": DevicePage,
+    "largest": LargestBatch,
     "footer": RunFooter,
 }
 _KIND_OF = {record: kind for kind, record in KINDS.items()}

@@ -6,7 +6,6 @@ import numpy as np
 
 from tensordyno.datasets.base import Batch, LabelArray
 from tensordyno.engines.base import Engine, FloatArray
-from tensordyno.vocabulary import Boundary
 
 
 def logits_of(engine: Engine, images: FloatArray) -> FloatArray:
@@ -29,6 +28,4 @@ def logits_of_batches(engine: Engine, batches: Iterable[Batch]) -> Iterator[tupl
 def _one_batch(engine: Engine, images: FloatArray, size: int) -> FloatArray:
     missing = size - len(images)
     full = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images
-    step = engine.bind(np.ascontiguousarray(full), Boundary.HOST)
-    step.run()
-    return step.output()[: len(images)].copy()
+    return engine.answer(np.ascontiguousarray(full))[: len(images)].copy()

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from tensordyno.errors import StoreError
 from tensordyno.records.base import Record
+from tensordyno.records.device import DevicePage, IdleWindow
 from tensordyno.records.machine import RunFooter, RunHeader
+from tensordyno.records.memory import LargestBatch
 from tensordyno.records.outcome import Outcome
 from tensordyno.records.reading import (
     Channel,
@@ -58,6 +60,9 @@ class Run:
     footer: RunFooter | None = None
     truncated: bool = False  # the last line was cut short by a crash
     unavailable: tuple[Unavailable, ...] = field(default=())
+    pages: tuple[DevicePage, ...] = ()  # the last of each device
+    idle: tuple[IdleWindow, ...] = ()
+    largest: tuple[LargestBatch, ...] = ()
 
     def latencies_s(self, trial_id: str) -> FloatArray:
         """Latency of every batch of a trial in seconds, contended bursts included; empty if none."""
@@ -128,6 +133,9 @@ def read_run(root: Path) -> Run:
         footer=_last(records, RunFooter),
         truncated=truncated,
         unavailable=sensors,
+        pages=tuple({r.device: r for r in records if isinstance(r, DevicePage)}.values()),
+        idle=tuple(r for r in records if isinstance(r, IdleWindow)),
+        largest=tuple(r for r in records if isinstance(r, LargestBatch)),
     )
 
 

@@ -70,11 +70,14 @@ def _pipelined(step: Step, clock: Clock, duration_s: float, least_batches: int) 
     return Laps(start, stop, latencies)
 
 
+_YOUNG = 1  # generations: all of them take a tenth of a second with a framework loaded
+
+
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     """A collection in the middle of a burst would be timed as the engine's."""
     was_enabled = gc.isenabled()
-    gc.collect()
+    gc.collect(_YOUNG)
     gc.disable()
     try:
         yield

@@ -19,10 +19,14 @@ _MOST_REST_S = 0.5
 
 
 class SpinProbe:
-    """Measures the hashing rate of `threads` threads together. Close it to end its threads."""
+    """Measures the hashing rate of `threads` threads together. Close it to end its threads.
 
-    def __init__(self, threads: int) -> None:
+    `patient`: each probe first waits until this process rests, for engines whose own threads spin on.
+    """
+
+    def __init__(self, threads: int, *, patient: bool = True) -> None:
         self._threads = threads
+        self._patient = patient
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="spin")
 
     def measure(self, best_rate: float | None, duration_s: float = PROBE_SECONDS) -> Probe:
@@ -31,7 +35,8 @@ class SpinProbe:
         `best_rate` in MiB/s is the reference of the loss. Without it the loss is 0: nothing is known
         against this moment.
         """
-        _rest()
+        if self._patient:
+            _rest()
         deadline = time.perf_counter() + duration_s
         rate = sum(self._pool.map(_hash_until, [deadline] * self._threads))
         return Probe(rate=rate, loss=max(0.0, 1 - rate / best_rate) if best_rate else 0.0)

@@ -30,6 +30,10 @@ class Step(ABC):
         """Wait for the batch begun with `handle`. Only for steps with depth > 1."""
         raise TypeError(f"{type(self).__name__} has one batch in flight: call run()")
 
+    def device_s(self) -> float | None:
+        """Seconds that the batches since the last call took on the device's own clock; None: it has none."""
+        return None
+
     @abstractmethod
     def output(self) -> FloatArray:
         """Logits of the last finished batch, float32, shape (batch, classes). Never timed."""

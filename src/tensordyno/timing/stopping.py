@@ -9,6 +9,7 @@ from tensordyno.timing.intervals import throughput_interval
 FEWEST_KEPT_BURSTS = 5
 SETTLED_WINDOWS = 3
 SETTLED_TOLERANCE = 0.03
+LONG_BATCH_S = 0.5  # of which two that do not fall are enough: longer than three windows of short ones
 _WARMUP_SHARE = 0.5  # of `max_seconds`, after which measuring starts all the same
 
 
@@ -51,7 +52,8 @@ class WarmupRule:
     @property
     def settled(self) -> bool:
         """Whether the last window medians stopped falling."""
-        return settled(self._medians_s)
+        is_long = bool(self._medians_s) and self._medians_s[-1] >= LONG_BATCH_S
+        return settled(self._medians_s, 2 if is_long else SETTLED_WINDOWS)
 
     @property
     def done(self) -> bool:

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from tensordyno.engines.out_of_memory import is_out_of_memory
+from tensordyno.engines.out_of_memory import is_out_of_memory, shortage_of
 from tensordyno.errors import DynoError
 from tensordyno.records.messages import FailureReport, Order, Report
 from tensordyno.records.wire import decode_order, encode_message
@@ -48,7 +48,13 @@ def failure_report(error: BaseException) -> FailureReport:
         )
     if is_out_of_memory(error):
         sentence = f"out of memory: {_one_line(error) or 'the engine could not allocate'}"
-        return FailureReport(error="MemoryError", slug="out-of-memory", sentence=sentence, detail=detail)
+        return FailureReport(
+            error="MemoryError",
+            slug="out-of-memory",
+            sentence=sentence,
+            detail=detail,
+            shortage=shortage_of(error),
+        )
     sentence = f"{type(error).__name__}: {_one_line(error)}"
     return FailureReport(error=type(error).__name__, slug="engine-error", sentence=sentence, detail=detail)
 

@@ -5,10 +5,10 @@ import resource
 import sys
 
 from tensordyno.records.build import ProcessFacts
-from tensordyno.records.trial import Trial
+from tensordyno.records.trial import Rank, Trial
 
 _MALLOC_PREFIXES = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
-_THREAD_PREFIXES = ("OMP_", "KMP_", "MKL_", "ONEDNN_", "DNNL_", "GOMP_", "TORCH", "OPENBLAS_")
+_THREAD_PREFIXES = ("OMP_", "KMP_", "MKL_", "ONEDNN_", "DNNL_", "GOMP_", "TORCH", "OPENBLAS_", "CUDA_")
 
 
 def process_facts(trial: Trial, threads: int) -> ProcessFacts:
@@ -25,8 +25,16 @@ def process_facts(trial: Trial, threads: int) -> ProcessFacts:
 
 
 def thread_count(trial: Trial) -> int:
-    """The threads asked for, or every core this process may use."""
+    """The threads asked for, or one for every core this process may use."""
     return trial.threads or len(os.sched_getaffinity(0))
+
+
+def take_share(rank: Rank) -> None:
+    """Keep to this rank's share of the cores: ranks must not disturb each other."""
+    cores = sorted(os.sched_getaffinity(0))
+    if rank.bind and 1 < rank.size <= len(cores):
+        first, last = (len(cores) * i // rank.size for i in (rank.index, rank.index + 1))
+        os.sched_setaffinity(0, cores[first:last])
 
 
 def peak_rss_bytes() -> int:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from tensordyno.clock import FakeClock
+from tensordyno.engines.out_of_memory import shortage_of
 from tensordyno.errors import Unsupported
+from tensordyno.records.memory import Shortage
 from tensordyno.vocabulary import Boundary, Precision
 
 
@@ -144,3 +146,40 @@ def test_fails_after_batches_counted_over_all_steps(make_engine, tiny, reference
 def test_can_refuse(make_engine):
     with pytest.raises(Unsupported):
         make_engine("null", fail="unsupported", fail_at="receipt").receipt()
+
+
+def test_fewer_images_than_the_batch_are_repeated_in_their_order(make_engine, tiny, reference):
+    images, logits = reference
+    step = built(make_engine("null", batch_size=5, cost_s=0), tiny, images[:2])
+    np.testing.assert_array_equal(step.output(), logits[[0, 1, 0, 1, 0]])
+
+
+def test_a_batch_that_needs_more_memory_than_there_is_runs_out_of_it(make_engine, tiny, reference, clock):
+    images = reference[0][:1]
+    engine = make_engine("null", clock=clock, batch_size=4, cost_s=0, memory_bytes=100, image_bytes=20)
+    built(engine, tiny, images)
+    assert engine.peak_device_bytes() == 80
+    engine.release()
+    engine.resize(6)
+    engine.compile(images)
+    with pytest.raises(MemoryError) as raised:
+        engine.bind(images, Boundary.HOST)
+    assert shortage_of(raised.value) == Shortage(asked_bytes=120, free_bytes=100, total_bytes=100)
+    engine.release()
+    engine.resize(5)
+    assert len(engine.bind(images, Boundary.HOST).output()) == 5 and engine.peak_device_bytes() == 100
+
+
+def test_without_memory_options_its_memory_is_unknown(make_engine, tiny, reference):
+    engine = make_engine("null", cost_s=0)
+    built(engine, tiny, reference[0][:2])
+    assert engine.peak_device_bytes() is None
+
+
+def test_another_batch_size_has_another_cost(make_engine, tiny, reference, clock):
+    engine = make_engine("null", clock=clock, batch_size=2, cost_s=0, per_image_s=0.5)
+    built(engine, tiny, reference[0][:2]).run()
+    assert clock.now() == 1
+    engine.resize(8)
+    engine.bind(reference[0][:2], Boundary.DEVICE).run()
+    assert clock.now() == 5

@@ -91,3 +91,50 @@ def test_other_precisions_write_no_graph(make_engine, tiny, images):
 def test_the_form_follows_the_device(make_engine):
     assert make_engine("onnxruntime", Precision.INT8).activations is Form.UINT8
     assert make_engine("onnxruntime", Precision.INT8, device="cuda:0").activations is Form.INT8
+
+
+@pytest.mark.parametrize("boundary", Boundary)
+def test_fewer_images_than_a_batch_are_repeated(make_engine, tiny, boundary):
+    with np.load(tiny.reference) as stored:
+        few, expected = stored["images"][:2], stored["logits"][:2]
+    engine = compiled(make_engine("onnxruntime", batch_size=5), tiny, np.resize(few, (5, *few.shape[1:])))
+    step = engine.bind(few, boundary)
+    step.run()
+    np.testing.assert_allclose(step.output(), expected[[0, 1, 0, 1, 0]], atol=1e-4)
+    engine.close()
+
+
+def test_another_batch_size_needs_no_new_process(make_engine, tiny, images):
+    engine = compiled(make_engine("onnxruntime"), tiny, images)
+    assert engine.resizes == {"cuda"}
+    engine.release()
+    engine.resize(1)
+    engine.compile(images[:1])
+    step = engine.bind(images[:1], Boundary.DEVICE)
+    step.run()
+    with np.load(tiny.reference) as stored:
+        np.testing.assert_allclose(step.output(), stored["logits"][:1], atol=1e-4)
+    engine.close()
+
+
+def test_a_released_int8_session_takes_its_account_along(make_engine, tiny_qdq, images):
+    engine = compiled(make_engine("onnxruntime", Precision.INT8), tiny_qdq(Form.UINT8), images)
+    written = Path(engine._optimized.name)
+    engine.release()
+    assert not written.exists() and engine.arithmetic() == {}
+    engine.compile(images)
+    assert engine.arithmetic() == {"int8": 3, "fp32": 0}
+    engine.close()
+
+
+def test_without_a_cuda_build_a_gpu_is_refused_with_what_to_type(make_engine):
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(Unsupported, match="has no CUDAExecutionProvider") as refused:
+        make_engine("onnxruntime", device="cuda:0").receipt()
+    assert "onnxruntime-gpu" in refused.value.remedy
+
+
+def test_options_of_the_gpu_change_nothing_on_the_cpu(make_engine):
+    receipt = make_engine("onnxruntime", search="heuristic", nhwc=True).receipt()
+    assert not any("cudnn" in key or "nhwc" in key for key in receipt.settings) and receipt.libraries == {}

@@ -1,14 +1,14 @@
 import pytest
 
-from tensordyno.engines.onnx_runtime_provider import provider_for
+from tensordyno.engines.onnx_runtime_provider import Wishes, provider_for
 from tensordyno.errors import Unsupported
 from tensordyno.vocabulary import Precision
 
 ALL = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
 
 
-def provider(asked=None, device="cpu", precision=Precision.FP32, available=ALL, **options):
-    return provider_for(asked, device, precision, options, available)
+def provider(asked=None, device="cpu", precision=Precision.FP32, available=ALL, tensorrt=10, **wishes):
+    return provider_for(Wishes(provider=asked, **wishes), device, precision, available, tensorrt)
 
 
 @pytest.mark.parametrize(
@@ -45,26 +45,45 @@ def test_a_provider_of_another_device_is_refused(asked, device):
 @pytest.mark.parametrize(("precision", "tf32"), [(Precision.FP32, "0"), (Precision.TF32, "1")])
 def test_cuda_float32_is_strict(precision, tf32):
     options = provider(device="cuda:2", precision=precision).options()
-    assert options == {"device_id": "2", "use_tf32": tf32}
+    assert (options["device_id"], options["use_tf32"]) == ("2", tf32)
 
 
-def test_tensorrt_float32_is_strict_by_the_environment():
-    assert provider("tensorrt", "cuda:0").environment() == {"NVIDIA_TF32_OVERRIDE": "0"}
-    assert provider("tensorrt", "cuda:0", Precision.TF32).environment() == {}
+@pytest.mark.parametrize("asked", ["cuda", "tensorrt"])
+def test_on_gpus_float32_is_strict_by_the_environment_too(asked):
+    for precision in Precision:
+        if (asked, precision) == ("cuda", Precision.INT8):
+            continue
+        variables = provider(asked, "cuda:0", precision).environment()
+        assert variables == ({} if precision is Precision.TF32 else {"NVIDIA_TF32_OVERRIDE": "0"})
     assert provider("cpu").environment() == {}
 
 
-def test_only_cuda_needs_an_fp16_graph():
-    assert provider(device="cuda:0", precision=Precision.FP16).converts_graph
-    tensorrt = provider("tensorrt", "cuda:0", Precision.FP16)
-    assert not tensorrt.converts_graph
-    assert tensorrt.options()["trt_fp16_enable"] == "1"
+@pytest.mark.parametrize(
+    ("asked", "tensorrt", "converts"),
+    [("cuda", None, True), ("tensorrt", 10, False), ("tensorrt", 11, True), ("tensorrt", None, True)],
+)
+def test_what_computes_in_the_graph_s_types_needs_an_fp16_graph(asked, tensorrt, converts):
+    def made(precision):
+        return provider(asked, "cuda:0", precision, tensorrt=tensorrt)
+
+    assert made(Precision.FP16).converts_graph is converts
+    assert not made(Precision.FP32).converts_graph and not made(Precision.TF32).converts_graph
+    by_flag = made(Precision.FP16).options().get("trt_fp16_enable") == "1"
+    assert by_flag is not converts
+
+
+def test_the_version_of_tensorrt_is_a_matter_of_its_provider_alone():
+    assert provider("tensorrt", "cuda:0", tensorrt=11).tensorrt == 11
+    assert provider("cuda", "cuda:0", tensorrt=11).tensorrt is None
+    assert provider(tensorrt=11).options() == {}
 
 
 def test_options_asked_for_win():
-    options = provider(device="cuda:0", device_id=3, cudnn_conv_algo_search="HEURISTIC").options()
-    assert options["device_id"] == "3"
-    assert options["cudnn_conv_algo_search"] == "HEURISTIC"
+    wished = {"device_id": 3, "cudnn_conv_algo_search": "DEFAULT", "gpu_mem_limit": 2**30}
+    options = provider(device="cuda:0", options=wished, search="heuristic", nhwc=True).options()
+    assert options["device_id"] == "3" and options["gpu_mem_limit"] == "1073741824"
+    assert (options["cudnn_conv_algo_search"], options["prefer_nhwc"]) == ("DEFAULT", "1")
+    assert provider(device="cuda:0", search="heuristic").options()["cudnn_conv_algo_search"] == "HEURISTIC"
 
 
 def test_int8_on_a_gpu_is_tensorrt_s_alone():

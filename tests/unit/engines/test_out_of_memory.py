@@ -1,8 +1,10 @@
 import errno
 
+import numpy as np
 import pytest
 
-from tensordyno.engines.out_of_memory import is_out_of_memory, memory_errors
+from tensordyno.engines.out_of_memory import OutOfMemory, is_out_of_memory, memory_errors, shortage_of
+from tensordyno.records.memory import Shortage
 
 # As the frameworks print them.
 MESSAGES = [
@@ -64,3 +66,32 @@ def test_as_a_decorator():
     assert allocate(1) == 1
     with pytest.raises(MemoryError, match="bad_alloc"):
         allocate(2)
+
+
+def test_the_figures_travel_with_the_error_and_the_advice_does_not():
+    text = (
+        "CUDA out of memory. Tried to allocate 49.00 GiB. GPU 0 has a total capacity of 139.80 GiB of which "
+        "12.44 GiB is free. Including non-PyTorch memory, this process has 127.35 GiB memory in use."
+    )
+    with pytest.raises(OutOfMemory) as raised, memory_errors():
+        raise RuntimeError(text)
+    assert raised.value.shortage == shortage_of(raised.value)
+    assert raised.value.shortage.asked_bytes == 49 * 2**30
+    assert str(raised.value).endswith("12.44 GiB is free.")
+
+
+def test_figures_of_a_cause_count_and_those_of_other_errors_do_not():
+    outer = RuntimeError("backend failed to allocate 3 bytes")
+    outer.__cause__ = OutOfMemory("full", Shortage(asked_bytes=7))
+    assert shortage_of(outer) == Shortage(asked_bytes=3)
+    outer = RuntimeError("backend failed")
+    outer.__cause__ = OutOfMemory("full", Shortage(asked_bytes=7))
+    assert shortage_of(outer) == Shortage(asked_bytes=7)
+    assert shortage_of(ValueError("buffer of size 4 is wrong")) is None
+    assert shortage_of(MemoryError()) is None
+
+
+def test_an_array_that_is_too_large_says_how_large():
+    with pytest.raises(MemoryError) as raised, memory_errors():
+        np.empty((2**40, 2**10), np.float64)
+    assert shortage_of(raised.value) == Shortage(asked_bytes=2**53)

@@ -51,3 +51,12 @@ def test_the_device_step_owns_its_input(images):
 def test_there_is_no_output_before_a_run(host, images):
     with pytest.raises(RuntimeError, match="before its first run"):
         torch_step(network, images, placement(), host).output()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 7])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_few_images_fill_a_batch_in_their_order(images, batch, layout):
+    placed = placement(torch.float16, layout).placed(images[:batch], batch)
+    assert placed.dtype is torch.float16 and placed.is_contiguous(memory_format=layout)
+    expected = np.resize(images[:batch], (batch, 3, 4, 4)).astype(np.float16)
+    np.testing.assert_array_equal(placed.numpy(), expected)

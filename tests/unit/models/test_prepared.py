@@ -30,7 +30,7 @@ def test_the_folder_holds_what_engines_need(lenet):
         *("facts.json", "model.onnx", "reference.npz", "weights.safetensors"),
     ]
     assert lenet.facts.weights is WeightsKind.PACKAGED
-    assert (lenet.facts.parameters, lenet.facts.macs) == (61_706, 416_520)
+    assert (lenet.facts.parameters, lenet.facts.macs, lenet.facts.activations) == (61_706, 416_520, 16_962)
     assert len(lenet.facts.weights_hash) == 16
     with np.load(lenet.reference) as reference:
         assert np.array_equal(reference["images"], IMAGES)

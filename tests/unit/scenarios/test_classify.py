@@ -5,8 +5,7 @@ from fake_worker import trial
 from tensordyno.datasets.base import Batch
 from tensordyno.scenarios.base import SCENARIOS
 from tensordyno.scenarios.classify import logits_of, logits_of_batches
-from tensordyno.timing.step import Step
-from tensordyno.vocabulary import Boundary, Task
+from tensordyno.vocabulary import Task
 
 
 class Setup:
@@ -21,23 +20,11 @@ class Doubling:
         self.setup = Setup(batch_size)
         self.shapes = []
 
-    def bind(self, images, boundary):
-        assert boundary is Boundary.HOST and images.flags.c_contiguous
+    def answer(self, images):
+        assert images.flags.c_contiguous
         assert len(images) == self.setup.batch_size
         self.shapes.append(images.shape)
-        return _Step(images)
-
-
-class _Step(Step):
-    def __init__(self, images):
-        self._images = images
-        self._out = np.zeros((len(images), images[0].size), np.float32)
-
-    def run(self):
-        self._out[:] = 2 * self._images.reshape(len(self._images), -1)
-
-    def output(self):
-        return self._out
+        return 2 * images.reshape(len(images), -1)
 
 
 IMAGES = np.arange(7 * 4, dtype=np.float32).reshape(7, 1, 2, 2)

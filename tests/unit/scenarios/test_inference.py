@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from fake_worker import trial
+from msgspec.structs import replace
 
 from tensordyno.clock import FakeClock
 from tensordyno.records.burst import Probe
@@ -38,7 +39,7 @@ class Probes:
 
     losses: tuple[float, ...] = ()
 
-    def measure(self, best_rate):
+    def measure(self, best_rate, duration_s):
         self.rates.append(best_rate)
         number = len(self.rates) - 1
         return Probe(rate=100.0, loss=self.losses[number] if number < len(self.losses) else 0.0)
@@ -141,3 +142,74 @@ def test_a_burst_that_lost_its_cores_midway_counts_for_nothing(probed):
 @pytest.mark.parametrize(("loss", "contended"), [(0.06, False), (0.0601, True), (0.5, True)])
 def test_how_much_may_be_lost(probed, loss, contended):
     assert probed(loss, max_probe_loss=0.06).burst(BurstOrder()).burst.contended is contended
+
+
+def test_ranks_begin_at_the_moment_they_were_told(monkeypatch):
+    measuring, clock = scenario(0.125)
+    measuring.burst(BurstOrder())
+    begin_s = clock.now() + 3
+    assert measuring.burst(BurstOrder(begin_s=begin_s)).burst.start_s == pytest.approx(begin_s)
+    late = measuring.burst(BurstOrder(begin_s=clock.now() - 1))
+    assert late.burst.duration_s == pytest.approx(0.5)  # at once
+
+
+def test_a_window_of_its_own_length_after_a_lead_in():
+    measuring, _ = scenario(0.125)
+    before = measuring.burst(BurstOrder()).burst.stop_s
+    report = measuring.burst(BurstOrder(rehearsal=True, duration_s=5.0, lead_s=1.5))
+    assert report.burst.duration_s == pytest.approx(5.0) and report.burst.batches == 40
+    assert report.burst.start_s == pytest.approx(before + 1.5)
+    assert not report.done  # a rehearsal satisfies no stopping rule
+
+
+def test_a_joint_burst_runs_even_where_cores_are_taken_and_says_so(probed):
+    measuring = probed(0.0, 0.5)
+    measuring.burst(BurstOrder())
+    report = measuring.burst(BurstOrder(begin_s=0.0))
+    assert report.burst.batches > 0 and report.burst.contended is False
+    taken = probed(0.5)
+    report = taken.burst(BurstOrder(begin_s=0.0))
+    assert report.burst.batches > 0 and report.burst.contended
+
+
+def test_the_devices_own_time_is_that_of_the_burst_alone():
+    class Timed(Ticking):
+        """A device whose clock runs at half speed."""
+
+        passed_s = 0.0
+
+        def run(self):
+            before = self._clock.now()
+            super().run()
+            self.passed_s += (self._clock.now() - before) / 2
+
+        def device_s(self):
+            passed, self.passed_s = self.passed_s, 0.0
+            return passed
+
+    clock = FakeClock()
+    timed = Timed(clock, 0.125)
+    measuring = InferenceScenario(trial(clock="fake", min_seconds=1), timed, clock, threads=1)
+    report = measuring.burst(BurstOrder())
+    assert report.burst.device_s == pytest.approx(report.burst.duration_s / 2)
+    assert scenario(0.125)[0].burst(BurstOrder()).burst.device_s is None
+
+
+@pytest.mark.parametrize(("loss", "contended"), [(0.44, False), (0.46, True)])
+def test_one_thread_probes_for_a_gpu_and_may_lose_more(monkeypatch, loss, contended):
+    threads = []
+
+    class Told(Probes):
+        losses = (loss, loss)
+
+        def __init__(self, count, *, patient=True):
+            super().__init__(count)
+            threads.append((count, patient))
+
+    monkeypatch.setattr(module, "RealClock", FakeClock)
+    monkeypatch.setattr(module, "SpinProbe", Told)
+    clock = FakeClock()
+    asked = replace(trial(clock="fake"), device="cuda:0")
+    measuring = InferenceScenario(asked, Ticking(clock, 0.125), clock, threads=16)
+    assert measuring.burst(BurstOrder()).burst.contended is contended
+    assert threads == [(1, False)]

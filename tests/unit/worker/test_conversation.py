@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
+from tensordyno.engines.out_of_memory import OutOfMemory
 from tensordyno.errors import DataError
+from tensordyno.records.memory import Shortage
 from tensordyno.records.messages import BurstOrder, FinishOrder
 from tensordyno.records.wire import decode_report, encode_message
 from tensordyno.worker.conversation import Conversation, failure_report
@@ -50,3 +52,10 @@ def test_an_exception_as_a_report(error, kind, slug, sentence):
 def test_a_library_that_tells_a_novel_is_cut_short():
     sentence = failure_report(RuntimeError("x" * 10_000)).sentence
     assert len(sentence) < 350 and sentence.endswith("…")
+
+
+def test_figures_of_the_memory_that_ran_out_travel_along():
+    shortage = Shortage(asked_bytes=7, free_bytes=5, total_bytes=6)
+    assert failure_report(OutOfMemory("full", shortage)).shortage == shortage
+    assert failure_report(MemoryError("Unable to allocate 3 bytes")).shortage == Shortage(asked_bytes=3)
+    assert failure_report(MemoryError()).shortage is None

@@ -28,15 +28,8 @@ class Brightest:
     class setup:
         batch_size = 4
 
-    def bind(self, images, boundary):
-        self._images = images
-        return self
-
-    def run(self):
-        pass
-
-    def output(self):
-        grey = np.rint(self._images[:, 0, 0, 0] * 255).astype(int)
+    def answer(self, images):
+        grey = np.rint(images[:, 0, 0, 0] * 255).astype(int)
         return (np.arange(CLASSES) / 10 + np.eye(CLASSES)[grey]).astype(np.float32)
 
 

@@ -13,6 +13,8 @@ from tensordyno.records.messages import (
     FinishOrder,
     ReadyReport,
     ReceiptOrder,
+    ReleaseOrder,
+    StartOrder,
 )
 from tensordyno.records.trial import EngineChoice
 from tensordyno.records.wire import encode_message
@@ -51,7 +53,7 @@ def test_a_refusal_to_give_a_receipt_does_not_end_the_worker():
 
 def test_the_first_failure_ends_the_worker_and_its_traceback_is_in_the_log(capsys, tmp_path):
     talk = Recorded(
-        BuildOrder(trial=null(fail="crash", fail_at="receipt"), folder=str(tmp_path)),
+        StartOrder(trial=null(fail="crash", fail_at="receipt"), folder=str(tmp_path)),
         ReceiptOrder(trial=null()),
     )
     assert serve(talk) == 1
@@ -66,12 +68,15 @@ def test_a_log_on_a_full_disk_does_not_silence_the_worker(monkeypatch, tmp_path)
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("sys.stderr", Full())
-    talk = Recorded(BuildOrder(trial=null(fail="crash", fail_at="receipt"), folder=str(tmp_path)))
+    talk = Recorded(StartOrder(trial=null(fail="crash", fail_at="receipt"), folder=str(tmp_path)))
     assert serve(talk) == 1
     assert [type(report) for report in talk.reports] == [FailureReport]
 
 
-@pytest.mark.parametrize("order", [BurstOrder(), BurstOrder(rehearsal=True)])
+@pytest.mark.parametrize(
+    "order",
+    [BurstOrder(), BurstOrder(rehearsal=True), ReleaseOrder(), BuildOrder(trial=null(), folder="none")],
+)
 def test_a_burst_before_a_build_is_refused(order, capsys):
     talk = Recorded(order)
     assert serve(talk) == 1
