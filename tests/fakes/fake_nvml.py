@@ -19,7 +19,22 @@ H200 = {
     "nvmlDeviceGetClockInfo": {pynvml.NVML_CLOCK_SM: 1500, pynvml.NVML_CLOCK_MEM: 3201},
     "nvmlDeviceGetCurrentClocksThrottleReasons": 4,
     "nvmlDeviceGetPowerUsage": 690997,
+    "nvmlDeviceGetEnforcedPowerLimit": 700000,
+    "nvmlDeviceGetComputeRunningProcesses": [],
     "nvmlDeviceGetTotalEnergyConsumption": 3977634,
+    "nvmlDeviceGetCudaComputeCapability": (9, 0),
+    "nvmlDeviceGetNumGpuCores": 16896,
+    "nvmlDeviceGetMaxClockInfo": {pynvml.NVML_CLOCK_SM: 1980, pynvml.NVML_CLOCK_MEM: 3201},
+    "nvmlDeviceGetMemoryBusWidth": 6144,
+    "nvmlDeviceGetEccMode": [1, 1],
+    "nvmlDeviceGetPowerManagementDefaultLimit": 700000,
+    "nvmlDeviceGetPowerManagementLimitConstraints": [200000, 700000],
+    "nvmlDeviceGetMigMode": [0, 0],
+    "nvmlDeviceGetComputeMode": pynvml.NVML_COMPUTEMODE_DEFAULT,
+    "nvmlDeviceGetPersistenceMode": 1,
+    "nvmlDeviceGetVbiosVersion": b"96.00.C9.00.01",
+    "nvmlDeviceGetNumaNodeId": 1,
+    "nvmlDeviceGetCpuAffinity": [0xFF00, 0x3],
     "nvmlDeviceGetPcieThroughput": {pynvml.NVML_PCIE_UTIL_TX_BYTES: 789, pynvml.NVML_PCIE_UTIL_RX_BYTES: 665},
     pynvml.NVML_FI_DEV_POWER_INSTANT: 724600,
     pynvml.NVML_FI_DEV_POWER_AVERAGE: 690997,
@@ -37,8 +52,9 @@ class FakeNvml:
     An answer that is an exception is raised; one that is missing is 'not supported'.
     """
 
-    def __init__(self, *gpus, driver_error=None):
+    def __init__(self, *gpus, driver_error=None, cuda=13000):
         self.gpus = gpus
+        self.cuda = cuda
         self.driver_error = driver_error
         self.users = 0  # nvmlInit less nvmlShutdown
         self.calls = []
@@ -58,6 +74,9 @@ class FakeNvml:
 
     def nvmlSystemGetDriverVersion(self):
         return b"580.159.04"  # as old bindings give strings
+
+    def nvmlSystemGetCudaDriverVersion_v2(self):
+        return self.cuda
 
     def nvmlDeviceGetCount(self):
         return len(self.gpus)

@@ -7,6 +7,8 @@ from tensordyno.records.messages import BuiltReport, BurstReport, ReadyReport
 from tensordyno.records.model import ModelFacts, Preprocessing
 from tensordyno.records.outcome import Phase
 from tensordyno.records.trial import EngineChoice, Measurement, Trial
+from tensordyno.run.contender import Contender
+from tensordyno.run.team import Team
 from tensordyno.vocabulary import Precision, WeightsKind
 
 READY = ReadyReport(
@@ -68,6 +70,13 @@ def burst(start_s=0.0, duration_s=0.4, images=4, *, contended=False, rate=100.0,
 
 def warmup(duration_s):
     return Warmup(start_s=0.0, stop_s=duration_s, batches=3, settled=True)
+
+
+def contender(trial, worker, build_patience_s=10, burst_patience_s=10):
+    """A contender whose team is one fake worker, which stands beside as `worker`."""
+    made = Contender(trial, Team(trial, "folder", [worker]), build_patience_s, burst_patience_s)
+    made.worker = worker
+    return made
 
 
 class FakeWorker:

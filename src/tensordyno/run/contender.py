@@ -1,44 +1,28 @@
 """One trial on its way: its worker, what the worker has said so far, and the outcome it makes."""
 
-from collections.abc import Callable
 from time import monotonic
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NamedTuple, NoReturn
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tensordyno.errors import StoreError, WorkerFailure
+from tensordyno.clock import RealClock
+from tensordyno.errors import StoreError
 from tensordyno.records.burst import Burst, Warmup
 from tensordyno.records.calibration import CalibrationFacts
-from tensordyno.records.messages import (
-    BuildOrder,
-    BuiltReport,
-    BurstOrder,
-    BurstReport,
-    FailureReport,
-    ProgressReport,
-    ReadyReport,
-    Report,
-)
-from tensordyno.records.outcome import Outcome, Phase
-from tensordyno.records.trial import Trial
-from tensordyno.run.failure import Failure, from_error, from_report, oom_kills
-from tensordyno.run.spawn import Worker
+from tensordyno.records.messages import BuildOrder, BuiltReport, BurstOrder, BurstReport, FailureReport
+from tensordyno.records.outcome import Outcome, Phase, RankFacts
+from tensordyno.records.trial import Rank, Trial
+from tensordyno.run.failure import Failure, from_report
+from tensordyno.run.joint import joint
+from tensordyno.run.team import SLOW_BUILD, Hear, Team, TrialFailed
 from tensordyno.store.reader import AnswerArray
 from tensordyno.vocabulary import Task, Verdict, WeightsKind
 
-R = TypeVar("R", bound=Report)
-
-_SLOW_BUILD = "Raise limits.build_seconds if it only needs longer."
 _SLOW_BURST = "Raise limits.burst_grace_seconds if it only needs longer."
-
-
-class TrialFailed(Exception):
-    """The trial is over; `failure` says how."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.reason)
-        self.failure = failure
+_GATHER_S = 0.2  # from the order to the moment at which all ranks begin: time for their probes
+_ENERGY_LEAD_S = 1.5  # at full load before the energy window: power sensors average over a second
 
 
 def give_up(report: FailureReport) -> NoReturn:
@@ -60,13 +44,11 @@ class Materials(NamedTuple):
 
 
 class Contender:
-    """A trial with a living worker. Every method that talks to the worker may raise TrialFailed."""
+    """A trial with a living team. Every method that talks to its workers may raise TrialFailed."""
 
-    def __init__(
-        self, trial: Trial, worker: Worker, build_patience_s: float, burst_patience_s: float
-    ) -> None:
+    def __init__(self, trial: Trial, team: Team, build_patience_s: float, burst_patience_s: float) -> None:
         self.trial = trial
-        self.worker = worker
+        self.team = team
         self.spent_s = 0.0  # measuring time used up; warm-up, lost bursts and waiting included
         self.lost_bursts = 0
         self.half_width: float | None = None
@@ -74,17 +56,15 @@ class Contender:
         self._burst_patience_s = burst_patience_s + trial.measurement.burst_seconds
         # a warm-up that does not settle ends by itself after half of the trial's time
         self._warmup_patience_s = max(trial.measurement.warmup_seconds, trial.measurement.max_seconds / 2)
-        self._oom_kills = oom_kills()
         self._materials: Materials | None = None
-        self._ready: ReadyReport | None = None
         self._built: BuiltReport | None = None
         self._warmup: Warmup | None = None
         self._bursts: list[Burst] = []
         self._latencies: list[NDArray[np.float64]] = []
         self._answers = table_of(b"")
-        self._phases: list[Phase] = []
+        self._energy_window: Burst | None = None
 
-    def build(self, materials: Materials, hear: Callable[[ProgressReport], None] | None = None) -> None:
+    def build(self, materials: Materials, hear: Hear | None = None) -> None:
         """Build and verify; an answer that fails verification ends the trial as INVALID.
 
         `hear` is told every sign of progress. A trial that only counts right answers is over when this
@@ -93,12 +73,13 @@ class Contender:
         self._materials = materials
         deadline = monotonic() + self._build_patience_s
         order = BuildOrder(trial=self.trial, folder=materials.folder, quantized=materials.quantized)
-        self.worker.order(order)
-        self._ready = self._expect(ReadyReport, self._build_patience_s, _SLOW_BUILD, hear)
-        self._built = self._expect(BuiltReport, max(0.0, deadline - monotonic()), _SLOW_BUILD, hear)
-        verification = self._built.verification
-        if not verification.passed:
-            raise TrialFailed(Failure(Verdict.INVALID, verification.reason, "verification-failed"))
+        self.team.ready(self._build_patience_s)
+        left_s = max(0.0, deadline - monotonic())
+        builds = self.team.ask_in_turn(order, BuiltReport, left_s, SLOW_BUILD, hear)
+        self._built = builds[0]
+        wrong = [b.verification.reason for b in builds if not b.verification.passed]
+        if wrong:
+            raise TrialFailed(Failure(Verdict.INVALID, wrong[0], "verification-failed"))
         self._answers = table_of(self._built.answers)
         if self.trial.task is Task.ACCURACY and not len(self._answers):
             raise TrialFailed(_nothing_counted(self.trial, self._built))
@@ -117,6 +98,15 @@ class Contender:
         """One burst that is no part of the trial."""
         return self._burst(BurstOrder(spin_rate=spin_rate, rehearsal=True))
 
+    def measure_energy(self, window_s: float) -> None:
+        """One unbroken burst of `window_s` seconds at full load, for the energy only."""
+        order = BurstOrder(rehearsal=True, duration_s=window_s, lead_s=_ENERGY_LEAD_S)
+        self._energy_window = self._burst(order).burst
+
+    def built_choices(self) -> dict[str, str]:
+        """What the engine decided for itself; empty before it is built."""
+        return self._built.built.choices if self._built else {}
+
     @property
     def kept_bursts(self) -> int:
         """Bursts that count."""
@@ -134,7 +124,7 @@ class Contender:
 
     def outcome(self, failure: Failure) -> Outcome:
         """Everything known about the trial, with its verdict."""
-        ready, built = self._ready, self._built
+        ready, built = next(iter(self.team.readies), None), self._built
         known = self._materials.calibration if self._materials else None
         return Outcome(
             trial=self.trial,
@@ -151,14 +141,24 @@ class Contender:
             warmup=self._warmup,
             bursts=tuple(self._bursts),
             phases=(*(built.phases if built else ()), *self._measuring_phases()),
+            ranks=self._rank_facts(),
+            energy_window=self._energy_window,
+            shortage=failure.shortage,
             last_words=failure.last_words,
         )
 
     def _burst(self, order: BurstOrder) -> BurstReport:
-        """Order a burst; the first one of a worker warms up before it."""
+        """Order a burst of all ranks; the first one warms up before it, each rank for as long as it needs."""
+        if self.team.size > 1 and self._warmup is None:
+            self._joint(BurstOrder(rehearsal=True))
+        if self.team.size > 1:
+            order = msgspec.structs.replace(order, begin_s=RealClock.now() + _GATHER_S)
+        return self._joint(order)
+
+    def _joint(self, order: BurstOrder) -> BurstReport:
         patience_s = self._burst_patience_s + (0.0 if self._warmup else self._warmup_patience_s)
-        self.worker.order(order)
-        report = self._expect(BurstReport, patience_s, _SLOW_BURST)
+        patience_s += (order.duration_s or 0.0) + order.lead_s
+        report = joint(self.team.ask(order, BurstReport, patience_s, _SLOW_BURST))
         if report.warmup:
             self._warmup = report.warmup
             self.spent_s += report.warmup.stop_s - report.warmup.start_s
@@ -171,26 +171,19 @@ class Contender:
         phases += [Phase(name="measure", start_s=b.start_s, stop_s=b.stop_s) for b in self._bursts]
         return phases
 
-    def _expect(
-        self,
-        kind: type[R],
-        patience_s: float,
-        remedy: str,
-        hear: Callable[[ProgressReport], None] | None = None,
-    ) -> R:
-        """The worker's next report but for signs of progress, each of which earns it new patience."""
-        try:
-            while isinstance(report := self.worker.await_report(patience_s, remedy), ProgressReport):
-                if hear:
-                    hear(report)
-        except WorkerFailure as error:
-            raise TrialFailed(from_error(error, self._oom_kills)) from error
-        if isinstance(report, FailureReport):
-            raise TrialFailed(from_report(report))
-        if not isinstance(report, kind):
-            sentence = f"The worker answered '{type(report).__name__}' where '{kind.__name__}' was due."
-            raise TrialFailed(Failure(Verdict.CRASHED, sentence, "broken-conversation"))
-        return report
+    def _rank_facts(self) -> tuple[RankFacts, ...]:
+        if self.team.size == 1:
+            return ()
+        return tuple(
+            RankFacts(
+                index=i,
+                device=Rank(index=i, size=self.team.size).device_of(self.trial),
+                name=ready.receipt.device,
+                pid=ready.process.pid,
+                affinity=ready.process.affinity,
+            )
+            for i, ready in enumerate(self.team.readies)
+        )
 
 
 def table_of(answers: bytes) -> AnswerArray:

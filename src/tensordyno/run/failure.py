@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tensordyno.errors import DynoError
+from tensordyno.records.memory import Shortage
 from tensordyno.records.messages import FailureReport
 from tensordyno.run.spawn import WorkerDied, WorkerHung
 from tensordyno.vocabulary import Verdict
@@ -19,12 +20,13 @@ _VERDICTS = {
 
 
 class Failure(NamedTuple):
-    """A verdict that is not VALID, its reason, its slug, and the worker's last words."""
+    """A verdict that is not VALID, its reason, its slug, the worker's last words, what memory was missing."""
 
     verdict: Verdict
     reason: str
     slug: str
     last_words: str = ""
+    shortage: Shortage | None = None
 
 
 def from_report(report: FailureReport) -> Failure:
@@ -32,7 +34,7 @@ def from_report(report: FailureReport) -> Failure:
     reason = f"{report.sentence} {report.remedy}".strip()
     verdict = _VERDICTS.get(report.error, Verdict.CRASHED)
     told = verdict in (Verdict.CRASHED, Verdict.OUT_OF_MEMORY)  # where the traceback may tell more
-    return Failure(verdict, reason, report.slug, report.detail if told else "")
+    return Failure(verdict, reason, report.slug, report.detail if told else "", report.shortage)
 
 
 def from_error(error: DynoError, oom_kills_before: int | None = None) -> Failure:

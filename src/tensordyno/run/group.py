@@ -6,10 +6,11 @@ from time import sleep
 
 from tensordyno.records.outcome import Outcome
 from tensordyno.records.trial import Measurement
-from tensordyno.run.contender import Contender, TrialFailed
+from tensordyno.run.contender import Contender
 from tensordyno.run.contention import SpinReference
 from tensordyno.run.failure import Failure
 from tensordyno.run.progress import Progress
+from tensordyno.run.team import TrialFailed
 from tensordyno.vocabulary import Verdict
 
 _WAIT_FOR_CORES_S = 0.2  # while somebody else has them; counts as spent time
@@ -18,8 +19,16 @@ _WAIT_FOR_CORES_S = 0.2  # while somebody else has them; counts as spent time
 class Group:
     """Runs the rounds of one group. Built contenders in, outcomes out, in the order they end."""
 
-    def __init__(self, contenders: list[Contender], reference: SpinReference, progress: Progress) -> None:
+    def __init__(
+        self,
+        contenders: list[Contender],
+        reference: SpinReference,
+        progress: Progress,
+        *,
+        energy: bool = False,
+    ) -> None:
         self._racing = contenders
+        self._energy = energy  # somebody reads the sensors: energy windows are worth their time
         self._reference = reference
         self._progress = progress
 
@@ -34,6 +43,8 @@ class Group:
             order.shuffle(self._racing)
             for contender in tuple(self._racing):
                 failure = self._burst(contender)
+                if failure is not None and failure.verdict.is_measured:
+                    failure = self._measure_energy(contender) or failure
                 if failure is not None:
                     self._racing.remove(contender)
                     yield contender, contender.outcome(failure)
@@ -60,6 +71,18 @@ class Group:
             return Failure(Verdict.VALID, "", "")
         if contender.spent_s >= trial.measurement.max_seconds:
             return Failure(Verdict.UNSTABLE, *why_unstable(contender, trial.measurement))
+        return None
+
+    def _measure_energy(self, contender: Contender) -> Failure | None:
+        """One unbroken window at full load after the bursts; how the trial failed in it, if it did."""
+        window_s = contender.trial.measurement.energy_window_s(contender.trial.device)
+        if not (self._energy and window_s):
+            return None
+        self._progress.phase(contender.trial, "measuring energy")
+        try:
+            contender.measure_energy(window_s)
+        except TrialFailed as failed:
+            return failed.failure
         return None
 
 

@@ -23,6 +23,7 @@ def worker_environment(python: str | None, threads: int | None, allocator: str) 
     """
     environment = dict(os.environ)
     environment["PYTHONUNBUFFERED"] = "1"
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the driver's numbers, which telemetry has too
     environment["OMP_NUM_THREADS"] = str(threads or len(os.sched_getaffinity(0)))
     if allocator == "keep":
         environment.update(KEEP_FREED_MEMORY)

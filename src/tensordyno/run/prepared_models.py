@@ -1,7 +1,12 @@
 """Each network is prepared once, by a worker of its own, and kept for later runs."""
 
+import os
 import shutil
+from collections import deque
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,12 +18,25 @@ from tensordyno.models.prepared import load_prepared
 from tensordyno.records.messages import FailureReport, PrepareOrder
 from tensordyno.records.trial import Trial
 from tensordyno.run.cache_folder import cache_root
-from tensordyno.run.contender import TrialFailed, give_up
+from tensordyno.run.contender import give_up
 from tensordyno.run.failure import Failure, from_error, oom_kills
 from tensordyno.run.spawn import Worker
+from tensordyno.run.team import TrialFailed
 from tensordyno.store.alone import alone
 
+_CORES_A_WORKER = 2  # an export is one thread's work, the reference answers are everybody's
+
 _SLOW = "Raise limits.build_seconds if it only needs longer."
+
+
+class _Begun(NamedTuple):
+    """A preparation under way, and what to give up when it is over: the folder's lock."""
+
+    key: str
+    folder: Path
+    worker: Worker
+    oom_kills: int | None
+    lock: ExitStack
 
 
 class PreparedModels:
@@ -41,35 +59,90 @@ class PreparedModels:
             raise TrialFailed(from_error(error)) from error
         if key in self._failures:
             raise TrialFailed(self._failures[key])
-        folder = cache_root() / "models" / key
+        folder = _folder(key)
         if not _is_whole(folder):
-            try:
-                with alone(folder):
-                    self._prepare(trial, folder)
-            except TrialFailed as failed:
-                self._failures[key] = failed.failure
-                raise
+            begun = self._begin(trial, key, trial.threads)
+            if begun:
+                self._end(begun)
         return str(folder)
 
-    def _prepare(self, trial: Trial, folder: Path) -> None:
-        if _is_whole(folder):  # another session was faster
-            return
-        before = oom_kills()
+    def prepare_ahead(self, trials: Iterable[Trial]) -> None:
+        """Prepare the networks of all these trials side by side, as many as there are cores for.
+
+        On a small machine nothing happens: each network is then prepared in its turn. Failures are kept for
+        `folder_for`. Raises StoreError.
+        """
+        lacking, cores = self._lacking(trials), len(os.sched_getaffinity(0))
+        room = min(cores // _CORES_A_WORKER, len(lacking))
+        running: deque[_Begun] = deque()
         try:
-            worker = Worker(self._logs / f"prepare-{folder.name}.log", None, trial.threads, "default")
-        except WorkerFailure as error:
-            raise TrialFailed(from_error(error, before)) from error
-        try:
-            worker.order(PrepareOrder(trial=trial, folder=str(folder)))
-            report = worker.await_report(self._patience_s, _SLOW)
-        except WorkerFailure as error:
-            raise TrialFailed(from_error(error, before)) from error
+            for trial in lacking if room > 1 else ():
+                if len(running) == room:
+                    self._end_quietly(running.popleft())
+                with suppress(TrialFailed):
+                    begun = self._begin(trial, _key(trial), cores // room)
+                    running.extend([begun] if begun else [])
+            while running:
+                self._end_quietly(running.popleft())
         finally:
-            worker.kill()  # what it made is whole, or not there; an interrupted user does not wait
-            for unfinished in folder.parent.glob(f".{folder.name}-*"):
+            for begun in running:
+                begun.worker.kill()
+                begun.lock.close()
+
+    def _lacking(self, trials: Iterable[Trial]) -> list[Trial]:
+        """One trial for each network that is not prepared yet, in the order of their keys.
+
+        Two sessions that lock folders in the same order cannot wait for each other for ever.
+        """
+        found: dict[str, Trial] = {}
+        for trial in trials:
+            with suppress(DynoError):
+                found.setdefault(_key(trial), trial)
+        return [found[key] for key in sorted(found) if not _is_whole(_folder(key))]
+
+    def _end_quietly(self, begun: _Begun) -> None:
+        with suppress(TrialFailed):
+            self._end(begun)
+
+    def _begin(self, trial: Trial, key: str, threads: int | None) -> _Begun | None:
+        """Start a preparation; None if another session was faster. Raises TrialFailed."""
+        folder = _folder(key)
+        with ExitStack() as lock:
+            lock.enter_context(alone(folder))
+            if _is_whole(folder):
+                return None
+            before = oom_kills()
+            try:
+                worker = Worker(self._logs / f"prepare-{folder.name}.log", None, threads, "default")
+            except WorkerFailure as error:
+                raise self._failed(key, from_error(error, before)) from error
+            worker.order(PrepareOrder(trial=trial, folder=str(folder)))
+            return _Begun(key, folder, worker, before, lock.pop_all())
+
+    def _end(self, begun: _Begun) -> None:
+        """Wait for a preparation and tidy up after it. Raises TrialFailed, StoreError."""
+        try:
+            report = begun.worker.await_report(self._patience_s, _SLOW)
+        except WorkerFailure as error:
+            raise self._failed(begun.key, from_error(error, begun.oom_kills)) from error
+        finally:
+            begun.worker.kill()  # what it made is whole, or not there; an interrupted user does not wait
+            for unfinished in begun.folder.parent.glob(f".{begun.folder.name}-*"):
                 shutil.rmtree(unfinished, ignore_errors=True)
+            begun.lock.close()
         if isinstance(report, FailureReport):
-            give_up(report)
+            try:
+                give_up(report)
+            except TrialFailed as failed:
+                raise self._failed(begun.key, failed.failure) from failed
+
+    def _failed(self, key: str, failure: Failure) -> TrialFailed:
+        self._failures[key] = failure
+        return TrialFailed(failure)
+
+
+def _folder(key: str) -> Path:
+    return cache_root() / "models" / key
 
 
 def _is_whole(folder: Path) -> bool:

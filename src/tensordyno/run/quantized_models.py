@@ -11,9 +11,10 @@ from tensordyno.records.calibration import CalibrationFacts
 from tensordyno.records.messages import FailureReport, ProgressReport, QuantizedReport, QuantizeOrder, Report
 from tensordyno.records.trial import Trial
 from tensordyno.run.cache_folder import cache_root
-from tensordyno.run.contender import TrialFailed, give_up
+from tensordyno.run.contender import give_up
 from tensordyno.run.failure import Failure, from_error, oom_kills
 from tensordyno.run.spawn import Worker
+from tensordyno.run.team import TrialFailed
 from tensordyno.vocabulary import Verdict
 
 _SLOW = "Raise limits.build_seconds if it only needs longer."

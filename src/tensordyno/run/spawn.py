@@ -3,8 +3,6 @@
 import contextlib
 import os
 import select
-import signal
-import subprocess
 from pathlib import Path
 from time import monotonic
 
@@ -13,7 +11,8 @@ import msgspec
 from tensordyno.errors import WorkerFailure
 from tensordyno.records.messages import FinishOrder, Order, Report
 from tensordyno.records.wire import decode_report, encode_message
-from tensordyno.run.interpreter import worker_command, worker_environment
+from tensordyno.run.child import Child, ChildSetup, Ends, LocalChild
+from tensordyno.run.launched import Launch
 from tensordyno.store.writer import explained
 
 _LAST_WORDS_BYTES = 2000
@@ -41,49 +40,54 @@ class WorkerHung(WorkerFailure):
 
 
 class Worker:
-    """One running child. It gets a process session of its own, so that Ctrl-C reaches only us.
+    """One running worker: a child of ours, or of another rank of the launch that we are part of.
 
-    Raises WorkerDied when the interpreter does not start, StoreError when the log cannot be written.
+    Raises WorkerDied when the interpreter does not start, StoreError when the log cannot be written,
+    and what `Launch.start` raises.
     """
 
-    def __init__(self, log: Path, python: str | None, threads: int | None, allocator: str) -> None:
+    def __init__(
+        self,
+        log: Path,
+        python: str | None,
+        threads: int | None,
+        allocator: str,
+        rank: int = 0,
+        launch: Launch | None = None,
+    ) -> None:
         self._log = log
         self._pending = b""
-        environment = worker_environment(python, threads, allocator)
+        setup = ChildSetup(python=python, threads=threads, allocator=allocator)
         try:
             output = log.open("ab")
         except OSError as wrong:
             raise explained(wrong, log) from wrong
         with output:
             self._log_start = output.tell()  # an earlier attempt's words are not this one's
-            self._reports, write_end = os.pipe()
+            orders, self._orders = os.pipe()
+            self._reports, reports = os.pipe()
             try:
-                self._process = subprocess.Popen(
-                    worker_command(python, write_end),
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=(write_end,),
-                    env=environment,
-                    start_new_session=True,
-                )
-            except OSError as wrong:
-                os.close(self._reports)
-                raise WorkerDied(f"The worker did not start: {wrong}.", None, "") from wrong
+                self._child = _start(setup, Ends(orders, reports, output.fileno()), rank, launch)
+            except BaseException:
+                self._hang_up()
+                raise
             finally:
-                os.close(write_end)
+                os.close(orders)
+                os.close(reports)
 
     @property
     def pid(self) -> int:
-        """Process id of the child."""
-        return self._process.pid
+        """Process id of the worker."""
+        return self._child.pid
 
     def order(self, order: Order) -> None:
         """Send an order; a dead worker is noticed by `await_report`."""
-        assert self._process.stdin is not None
+        if self._orders < 0:
+            return
+        rest = memoryview(encode_message(order))
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(encode_message(order))
-            self._process.stdin.flush()
+            while rest:
+                rest = rest[os.write(self._orders, rest) :]
 
     def await_report(self, timeout_s: float, remedy: str = "") -> Report:
         """The next report; `remedy` says what to change when the time is too short.
@@ -107,22 +111,14 @@ class Worker:
         if self._reports < 0:
             return
         self.order(FinishOrder())
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_PATIENCE_S)
+        self._child.wait(_PATIENCE_S)
         self.kill()
 
     def kill(self) -> None:
         """End the worker and everything it started, now; twice is harmless."""
-        if self._reports < 0:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        if self._process.stdin:
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.close()
-        os.close(self._reports)
-        self._reports = -1
+        if self._reports >= 0:
+            self._child.kill()
+            self._hang_up()
 
     def last_words(self) -> str:
         """The end of what the worker printed."""
@@ -136,9 +132,9 @@ class Worker:
     def _next_bytes(self, deadline: float, timeout_s: float, remedy: str) -> bytes:
         """Something the worker wrote. Raises WorkerDied or WorkerHung."""
         if self._reports < 0:
-            raise WorkerDied("The worker was ended before.", self._process.returncode, self.last_words())
+            raise WorkerDied("The worker was ended before.", self._child.status, self.last_words())
         while not self._can_read(min(_GLANCE_S, max(0.0, deadline - monotonic()))):
-            if self._process.poll() is not None and not self._can_read(0):
+            if self._child.wait(0) and not self._can_read(0):
                 break
             if monotonic() >= deadline:
                 self.kill()
@@ -147,19 +143,21 @@ class Worker:
         else:
             if chunk := os.read(self._reports, 1 << 20):
                 return chunk
-        status = self._process.wait()
-        raise WorkerDied(_how_it_ended(status), status, self.last_words())
+        raise WorkerDied(self._child.how_it_ended(), self._child.status, self.last_words())
 
     def _can_read(self, timeout_s: float) -> bool:
         return bool(select.select([self._reports], [], [], timeout_s)[0])
 
+    def _hang_up(self) -> None:
+        os.close(self._orders)
+        os.close(self._reports)
+        self._orders = self._reports = -1
 
-def _how_it_ended(status: int) -> str:
-    if status >= 0:
-        return f"The worker ended with exit status {status} before it had finished."
+
+def _start(setup: ChildSetup, ends: Ends, rank: int, launch: Launch | None) -> Child:
     try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    hint = " (the kernel's out-of-memory killer, or somebody's kill -9)" if -status == signal.SIGKILL else ""
-    return f"The worker was killed by {name}{hint}."
+        if rank and launch:
+            return launch.start(rank, setup, ends)
+        return LocalChild(setup, ends)
+    except OSError as wrong:
+        raise WorkerDied(f"The worker did not start: {wrong}.", None, "") from wrong

@@ -8,10 +8,14 @@ from pathlib import Path
 from tensordyno import __version__
 from tensordyno.clock import RealClock
 from tensordyno.errors import StoreError, UsageError
+from tensordyno.plan.host import Host
+from tensordyno.plan.host_notes import notes
 from tensordyno.plan.make import make_plan
 from tensordyno.records.machine import RunFooter, RunHeader
+from tensordyno.records.outcome import Outcome
 from tensordyno.records.trial import Plan
 from tensordyno.run.interrupt import terminated_as_interrupted
+from tensordyno.run.launched import host
 from tensordyno.run.progress import Progress
 from tensordyno.run.session import Session
 from tensordyno.run.watch import Watch
@@ -30,10 +34,12 @@ def start_run(loaded: SpecFile, root: Path, command: Sequence[str], progress: Pr
     KeyboardInterrupt after a tidy stop.
     """
     spec = loaded.spec
-    plan = make_plan(spec, loaded.places)
+    plan = make_plan(spec, loaded.places, host())
     with RunWriter(root) as writer:
         writer.create(plan, dump(spec))
         writer.append(_header(spec, root, command))
+        for note in notes(plan.trials, Host()):
+            progress.note(note)
         _run(spec, plan, writer, progress)
 
 
@@ -53,11 +59,11 @@ def resume_run(root: Path, progress: Progress) -> None:
 
 
 def _undone(run: Run) -> set[str]:
-    return {trial.id for trial in run.plan.trials} - _done(run)
+    return {trial.id for trial in run.plan.trials} - {outcome.trial.id for outcome in _done(run)}
 
 
-def _done(run: Run) -> frozenset[str]:
-    return frozenset(o.trial.id for o in run.outcomes if o.verdict is not Verdict.INTERRUPTED)
+def _done(run: Run) -> tuple[Outcome, ...]:
+    return tuple(o for o in run.outcomes if o.verdict is not Verdict.INTERRUPTED)
 
 
 def _stored_spec(run: Run) -> Spec:
@@ -83,7 +89,7 @@ def _run(spec: Spec, plan: Plan, writer: RunWriter, progress: Progress, before: 
         with terminated_as_interrupted(), Watch(spec.telemetry, writer) as watch:
             session = Session(spec, writer, watch, progress)
             if before is None:
-                session.run(plan, frozenset(), {})
+                session.run(plan, (), {})
             else:
                 attempts = {o.trial.id: o.attempt for o in before.outcomes}
                 session.run(plan, _done(before), attempts, overhead_known=before.overhead is not None)
@@ -108,6 +114,7 @@ def _header(spec: Spec, root: Path, command: Sequence[str]) -> RunHeader:
         baseline=spec.baseline or "",
         latency_bound_s=spec.latency_bound_s,
         seed=spec.seed,
+        regulator_efficiency=spec.telemetry.regulator_efficiency,
     )
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from tensordyno.errors import DataError, MissingPackage, UnknownName, WorkerFailure
+from tensordyno.records.memory import Shortage
 from tensordyno.records.messages import FailureReport
 from tensordyno.run.failure import from_error, from_report, oom_kills
 from tensordyno.vocabulary import Verdict
@@ -34,3 +35,10 @@ def test_the_traceback_is_kept_where_it_may_tell_more():
     for error, kept in (("RuntimeError", True), ("MemoryError", True), ("DataError", False)):
         report = FailureReport(error=error, slug="s", sentence="It broke.", detail="Traceback ...")
         assert bool(from_report(report).last_words) is kept
+
+
+def test_what_memory_was_missing_is_passed_on():
+    shortage = Shortage(asked_bytes=7, free_bytes=5)
+    report = FailureReport(error="MemoryError", slug="out-of-memory", sentence="Full.", shortage=shortage)
+    assert from_report(report).shortage == shortage
+    assert from_error(WorkerFailure("broken-conversation", "Nonsense.")).shortage is None

@@ -1,10 +1,10 @@
 import pytest
-from fake_worker import FakeWorker, burst, trial
+from fake_worker import FakeWorker, burst, contender, trial
 
-from tensordyno.run.contender import Contender, TrialFailed
 from tensordyno.run.contention import SpinReference
 from tensordyno.run.overhead import measure_overhead
 from tensordyno.run.spawn import WorkerDied
+from tensordyno.run.team import TrialFailed
 
 
 class Switch:
@@ -40,8 +40,8 @@ class Machine(FakeWorker):
 
 def measured(pairs=4, **machine):
     switch = Switch()
-    contender = Contender(trial(), Machine(switch, **machine), 10, 10)
-    return measure_overhead(contender, switch, SpinReference(), pairs), switch, contender
+    racing = contender(trial(), Machine(switch, **machine), 10, 10)
+    return measure_overhead(racing, switch, SpinReference(), pairs), switch, racing
 
 
 def test_the_ratio_is_on_over_off():
@@ -49,7 +49,7 @@ def test_the_ratio_is_on_over_off():
     assert overhead.ratio == pytest.approx(0.4 / 0.41)
     assert overhead.low <= overhead.ratio <= overhead.high
     assert (overhead.rounds, overhead.interval_s) == (4, 0.1)
-    assert all(order.rehearsal for order in contender.worker.orders)
+    assert all(order.rehearsal for order in contender.worker.orders[1:])
     assert len(contender.latencies_s) == 0 and switch.on
 
 
@@ -70,7 +70,7 @@ def test_a_machine_that_is_never_free_gives_no_number():
 
 def test_the_sampler_goes_on_after_a_death():
     switch = Switch()
-    contender = Contender(trial(), Machine(switch, 0.4, dies_at=0), 10, 10)
+    racing = contender(trial(), Machine(switch, 0.4, dies_at=0), 10, 10)
     with pytest.raises(TrialFailed):
-        measure_overhead(contender, switch, SpinReference(), 4)
+        measure_overhead(racing, switch, SpinReference(), 4)
     assert switch.on

@@ -13,9 +13,9 @@ from tensordyno.records.model import PreprocessingChange
 from tensordyno.records.outcome import Phase
 from tensordyno.records.trial import EngineChoice, Trial
 from tensordyno.run import prepared_models as module
-from tensordyno.run.contender import TrialFailed
 from tensordyno.run.prepared_models import PreparedModels
 from tensordyno.run.spawn import WorkerDied
+from tensordyno.run.team import TrialFailed
 from tensordyno.vocabulary import Precision, Verdict
 
 PREPARED = PreparedReport(model=BUILT.model, phase=Phase(name="prepare", start_s=0, stop_s=1))
@@ -189,3 +189,52 @@ def test_other_preprocessing_and_other_images_are_another_network(cache, tmp_pat
         {"preprocessing": PreprocessingChange(resize=None)},
     ]
     assert len({models.folder_for(trial(**data, **fields)) for fields in asked}) == 4
+
+
+def cores(monkeypatch, count):
+    monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(count)))
+
+
+def test_networks_are_prepared_side_by_side_where_there_are_cores(cache, tmp_path, workers, monkeypatch):
+    cores(monkeypatch, 8)
+    models = PreparedModels(tmp_path, 60)
+    asked = [trial(model=name) for name in ("resnet18", "resnet34", "resnet18", "alexnet")]
+    models.prepare_ahead(asked)
+    assert len(workers.started) == Preparing.made == 3
+    assert {worker.ended for worker in workers.started} == {"killed"}
+    for each in asked:
+        assert models.folder_for(each)
+    assert len(workers.started) == 3  # all found ready
+
+
+def test_a_small_machine_prepares_each_network_in_its_turn(cache, tmp_path, workers, monkeypatch):
+    cores(monkeypatch, 2)
+    PreparedModels(tmp_path, 60).prepare_ahead([trial(), trial(model="alexnet")])
+    assert workers.started == []
+
+
+def test_what_could_not_be_prepared_ahead_is_told_to_its_trial(cache, tmp_path, workers, monkeypatch):
+    cores(monkeypatch, 8)
+    answers = iter([WorkerDied("Dead.", -11, ""), PREPARED])
+    workers.next = lambda: Preparing(next(answers))
+    models = PreparedModels(tmp_path, 60)
+    asked = [trial(), trial(model="alexnet")]
+    models.prepare_ahead(asked)
+    failed = 0
+    for each in asked:
+        try:
+            assert models.folder_for(each)
+        except TrialFailed as wrong:
+            failed += 1
+            assert "Dead" in wrong.failure.reason
+    assert failed == 1 and len(workers.started) == 2
+
+
+def test_a_full_disk_ends_the_preparations_under_way(cache, tmp_path, workers, monkeypatch):
+    cores(monkeypatch, 4)
+    full = FailureReport(error="StoreError", slug="disk-full", sentence="The disk is full.")
+    workers.next = lambda: Preparing(full)
+    models = PreparedModels(tmp_path, 60)
+    with pytest.raises(StoreError, match="disk is full"):
+        models.prepare_ahead([trial(), trial(model="alexnet"), trial(model="vgg11")])
+    assert {worker.ended for worker in workers.started} == {"killed"}

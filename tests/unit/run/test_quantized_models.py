@@ -9,9 +9,9 @@ from tensordyno.records.model import PreprocessingChange
 from tensordyno.records.outcome import Phase
 from tensordyno.records.trial import EngineChoice
 from tensordyno.run import quantized_models as module
-from tensordyno.run.contender import TrialFailed
 from tensordyno.run.quantized_models import QuantizedModels
 from tensordyno.run.spawn import WorkerDied
+from tensordyno.run.team import TrialFailed
 from tensordyno.vocabulary import Precision, Verdict
 
 FACTS = CalibrationFacts(

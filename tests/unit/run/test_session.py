@@ -8,15 +8,16 @@ from msgspec.structs import replace
 from tensordyno.errors import StoreError
 from tensordyno.records.calibration import Calibration, CalibrationFacts
 from tensordyno.records.machine import MachineFacts, RunHeader
-from tensordyno.records.messages import ProgressReport
+from tensordyno.records.messages import FailureReport, ProgressReport, ReleasedReport
+from tensordyno.records.outcome import Outcome
 from tensordyno.records.reading import Overhead
 from tensordyno.records.trial import Plan
 from tensordyno.run import session as session_module
-from tensordyno.run.contender import TrialFailed
 from tensordyno.run.failure import Failure
 from tensordyno.run.progress import Progress
-from tensordyno.run.session import Session
+from tensordyno.run.session import Session, gpus_of
 from tensordyno.run.spawn import WorkerDied
+from tensordyno.run.team import TrialFailed
 from tensordyno.spec.schema import Spec, TelemetrySettings
 from tensordyno.store.reader import read_run
 from tensordyno.store.writer import RunWriter
@@ -98,7 +99,8 @@ def run(folder, monkeypatch):
         watch = NoWatch(active=active)
         session = Session(Spec(telemetry=telemetry, **spec), folder, watch, progress or Progress())
         try:
-            session.run(plan, frozenset(done), attempts or {})
+            over = [Outcome(trial=trial(name), verdict=Verdict.VALID) for name in done]
+            session.run(plan, over, attempts or {})
         finally:
             start.workers = workers
         return workers
@@ -115,7 +117,7 @@ def test_a_group_is_built_first_and_measured_in_turns(run, folder):
     assert {o.verdict for o in outcomes(folder).values()} == {Verdict.VALID}
     assert {w.ended for w in workers.values()} == {"finished"}
     kinds = [type(order).__name__ for order in workers["a"].orders]
-    assert kinds == ["BuildOrder", "BurstOrder", "BurstOrder"]
+    assert kinds == ["StartOrder", "BuildOrder", "BurstOrder", "BurstOrder"]
     assert len(read_run(folder.folder.root).latencies_s("a")) == 8
 
 
@@ -207,7 +209,7 @@ def test_workers_are_watched_by_process_and_trial(folder, monkeypatch):
     plan = Plan(trials=(trial("a"), replace(trial("b"), group="other")))
     folder.create(plan, "")
     watch = NoWatch()
-    Session(Spec(), folder, watch, Progress()).run(plan, frozenset(), {})
+    Session(Spec(), folder, watch, Progress()).run(plan, (), {})
     assert watch.followed == [{1: "a"}, {2: "b"}]
 
 
@@ -219,7 +221,7 @@ def test_right_answers_alone_are_not_timed_and_keep_no_worker_waiting(run, folde
     tell = {name: (lambda n=name: events.append(n) or READY, COUNTED) for name in "abc"}
     workers = run(tell, alter={name: {"task": Task.ACCURACY} for name in tell}, active=True)
     assert events == ["a", "finished", "b", "finished", "c", "finished"]
-    assert {len(w.orders) for w in workers.values()} == {1}  # built, and no burst was ordered
+    assert {len(w.orders) for w in workers.values()} == {2}  # built, and no burst was ordered
     found = outcomes(folder)
     assert {(o.verdict, o.bursts, o.warmup) for o in found.values()} == {(Verdict.VALID, (), None)}
     np.testing.assert_array_equal(read_run(folder.folder.root).answers("b"), ANSWERS)
@@ -276,7 +278,7 @@ def test_int8_is_calibrated_before_any_worker_of_the_group_is_built(run, folder,
     ready = (lambda: asked_before.extend(quantized.asked) or READY, *DONE[1:])
     workers = run({"a": ready, "b": DONE}, alter={"b": INT8}, progress=progress)
     assert asked_before == quantized.asked == [("b", "prepared")]
-    assert (workers["a"].orders[0].quantized, workers["b"].orders[0].quantized) == ("", "ranges")
+    assert (workers["a"].orders[1].quantized, workers["b"].orders[1].quantized) == ("", "ranges")
     found = outcomes(folder)
     assert (found["a"].calibration, found["b"].calibration) == (None, CALIBRATION)
     assert progress.steps == [("b", "calibrating", 375, 1250)]
@@ -293,9 +295,57 @@ def test_a_network_that_cannot_be_calibrated_ends_its_trials_and_no_other(run, f
 def test_a_network_that_came_with_its_ranges_is_not_calibrated(run, quantized, monkeypatch):
     monkeypatch.setattr(session_module, "_has_ranges", lambda folder: folder == "prepared")
     workers = run({"a": DONE}, alter={"a": INT8})
-    assert quantized.asked == [] and workers["a"].orders[0].quantized == ""
+    assert quantized.asked == [] and workers["a"].orders[1].quantized == ""
 
 
 def test_a_cache_emptied_in_between_ends_the_trial_with_its_reason(run, folder):
     run({"a": DONE}, alter={"a": INT8})  # "prepared" is no folder
     assert outcomes(folder)["a"].slug == "not-prepared"
+
+
+ON_GPU = {"device": "cuda:0"}
+FULL = FailureReport(error="MemoryError", slug="out-of-memory", sentence="It is full.")
+
+
+def test_out_of_memory_in_company_is_tried_again_alone(run, folder):
+    """`b` has no room beside `a`; the second worker of its name finds the GPU empty."""
+    workers = run(
+        {"a": DONE, "b": (READY, FULL, READY, BUILT, burst(done=True))},
+        alter={"a": ON_GPU, "b": ON_GPU | {"seed": 1}},
+        ceilings=False,
+    )
+    found = outcomes(folder)
+    assert {name: o.verdict for name, o in found.items()} == {"a": Verdict.VALID, "b": Verdict.VALID}
+    kinds = [type(order).__name__ for order in workers["b"].orders]
+    assert kinds == ["StartOrder", "BuildOrder", "StartOrder", "BuildOrder", "BurstOrder"]
+
+
+def test_out_of_memory_alone_is_believed_and_ends_the_sweep(run, folder):
+    run(
+        {"a": (READY, FULL), "b": DONE},
+        alter={"a": ON_GPU | {"batch_size": 8}, "b": ON_GPU | {"batch_size": 16}},
+        interleave=False,
+        ceilings=False,
+        largest_batch=False,
+    )
+    found = outcomes(folder)
+    assert found["a"].verdict is Verdict.OUT_OF_MEMORY
+    assert (found["b"].verdict, found["b"].slug) == (Verdict.SKIPPED, "larger-than-memory")
+    assert found["b"].reason == "A batch of 8 ran out of memory."
+
+
+def test_the_next_batch_size_of_a_build_goes_to_the_same_worker(run, folder):
+    workers = run(
+        {"a": (*DONE, ReleasedReport(), BUILT, burst(done=True)), "b": ()},
+        alter={"a": ON_GPU | {"batch_size": 1}, "b": ON_GPU | {"batch_size": 2}},
+        interleave=False,
+        ceilings=False,
+    )
+    kinds = [type(order).__name__ for order in workers["a"].orders]
+    assert kinds[-3:] == ["ReleaseOrder", "BuildOrder", "BurstOrder"] and workers["b"].orders == []
+    assert {o.verdict for o in outcomes(folder).values()} == {Verdict.VALID}
+
+
+def test_gpus_of_trials_with_their_ranks():
+    asked = [trial(), *(replace(trial(), device=d, devices=n) for d, n in (("cuda:0", 2), ("cuda:10", 1)))]
+    assert gpus_of(asked) == ("cuda:0", "cuda:1", "cuda:10")

@@ -1,5 +1,6 @@
 """A worker as the parent sees it, with real processes and an interpreter that is not ours."""
 
+import os
 import signal
 import stat
 import sys
@@ -8,6 +9,7 @@ import time
 
 import psutil
 import pytest
+from launch_tools import launched
 
 from tensordyno.errors import StoreError, WorkerFailure
 from tensordyno.records.messages import FailureReport, FinishOrder, ReadyReport, ReceiptOrder
@@ -23,8 +25,18 @@ def trial(**options):
     return Trial(id="t", model="m", engine=engine, precision=Precision.FP32, batch_size=1)
 
 
+@pytest.fixture(scope="module", params=["here", "by another rank"])
+def where(request):
+    """What tells a worker who is to start it."""
+    if request.param == "here":
+        yield {}
+    else:
+        with launched() as (launch, _):
+            yield {"rank": 1, "launch": launch}
+
+
 @pytest.fixture
-def spawn(tmp_path):
+def spawn(tmp_path, where):
     """Start workers; a script stands in for the interpreter where one is given."""
     workers = []
 
@@ -35,7 +47,7 @@ def spawn(tmp_path):
             path.write_text(f"#!{sys.executable}\n{textwrap.dedent(script)}")
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
             python = str(path)
-        workers.append(Worker(tmp_path / "log", python, None, allocator))
+        workers.append(Worker(tmp_path / "log", python, None, allocator, **where))
         return workers[-1]
 
     yield start
@@ -112,14 +124,14 @@ def is_gone(pid):
     return False
 
 
-def test_a_program_that_cannot_start_is_a_failure_of_the_trial(tmp_path):
-    with pytest.raises(WorkerDied, match="did not start"):
-        Worker(tmp_path / "log", str(tmp_path / "nothing"), None, "default")
+def test_a_program_that_cannot_start_is_a_failure_of_the_trial(tmp_path, where):
+    with pytest.raises(WorkerDied, match=r"did not start: .*No such file"):
+        Worker(tmp_path / "log", str(tmp_path / "nothing"), None, "default", **where)
 
 
 def test_an_order_to_a_dead_worker_is_not_an_error_yet(spawn):
     worker = spawn("raise SystemExit(3)")
-    worker._process.wait()
+    assert worker._child.wait(60)
     worker.order(FinishOrder())
     with pytest.raises(WorkerDied):
         worker.await_report(5)
@@ -155,6 +167,7 @@ def test_ending_a_worker_twice_is_harmless(spawn):
         worker.await_report(0.1, "Wait longer.")
     worker.kill()
     worker.finish()
+    worker.order(FinishOrder())
     with pytest.raises(WorkerDied, match="ended before"):
         worker.await_report(5)
 
@@ -200,6 +213,18 @@ def test_an_earlier_attempts_words_are_not_this_ones(spawn, tmp_path):
         spawn("print('x' * 5000); print('the end'); raise SystemExit(3)").await_report(30)
     assert last.value.last_words.endswith("the end") and len(last.value.last_words) <= 2000
     assert last.value.sentence.endswith("It said: the end")
+
+
+def test_nothing_stays_open_when_workers_come_and_go(spawn, where):
+    processes = [os.getpid()] + ([where["launch"].pids[1]] if where else [])
+    counts = []
+    for script in ("pass", "raise SystemExit(3)", "import sys; sys.stdin.readline()") * 2:
+        worker = spawn(script)
+        with pytest.raises(WorkerFailure):
+            worker.await_report(0.2)
+        worker.kill()
+        counts.append([len(os.listdir(f"/proc/{pid}/fd")) for pid in processes])
+    assert counts == counts[:1] * len(counts)
 
 
 def test_a_log_that_cannot_be_written_is_the_runs_trouble(tmp_path):
