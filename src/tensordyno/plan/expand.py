@@ -31,11 +31,12 @@ def _trials_of(product: Product, model: ModelChoice, seed: int) -> Iterator[Tria
         product.batch_sizes,
         product.boundaries,
         product.devices,
+        product.gpus,
         product.allocator,
         arithmetics,
         engines,
     )
-    for batch_size, boundary, device, allocator, (precision, calibration), engine in combinations:
+    for batch_size, boundary, device, count, allocator, (precision, calibration), engine in combinations:
         yield Trial(
             id="",
             task=product.task,
@@ -45,6 +46,7 @@ def _trials_of(product: Product, model: ModelChoice, seed: int) -> Iterator[Tria
             batch_size=batch_size,
             boundary=boundary,
             device=device,
+            devices=count,
             dataset=os.path.expanduser(dataset),
             weights=None if weights is None else os.path.expanduser(weights),
             seed=seed,

@@ -5,6 +5,7 @@ from pathlib import Path
 from tensordyno.engines.base import Engine, engine_class
 from tensordyno.errors import MissingPackage
 from tensordyno.models.quantized_graph import is_quantized
+from tensordyno.plan.gpu_refusal import gpu_refusal
 from tensordyno.plan.host import Host
 from tensordyno.records.trial import Trial
 from tensordyno.scenarios.base import SCENARIOS
@@ -24,13 +25,16 @@ def refusal(trial: Trial, host: Host) -> str | None:
         or engine.refusal(trial.device.split(":")[0], trial.precision)
         or _packages(trial, engine, host)
         or _model(trial, engine, host)
-        or _device(trial, host)
+        or _ranks(trial, host)
+        or gpu_refusal(trial, engine, host)
         or _allocator(trial, host)
         or _clock(trial)
     )
 
 
 def _task(trial: Trial) -> str | None:
+    if trial.task is Task.ACCURACY and trial.devices > 1:
+        return "right answers are counted on one device: leave out gpus"
     if trial.task is Task.ACCURACY or trial.task in SCENARIOS.names():  # right answers need no scenario
         return None
     return f"this version of Tensordyno has no {trial.task}"
@@ -75,16 +79,11 @@ def _collection(model: str, host: Host) -> str | None:
     return None
 
 
-def _device(trial: Trial, host: Host) -> str | None:
-    kind, _, index = trial.device.partition(":")
-    if kind != "cuda":
+def _ranks(trial: Trial, host: Host) -> str | None:
+    """A launcher decides how many processes there are."""
+    if host.ranks is None or trial.devices <= host.ranks:
         return None
-    gpus = host.count_gpus()
-    if gpus == 0:
-        return "no NVIDIA driver answers on this machine"
-    if int(index or 0) >= gpus:
-        return f"{trial.device} does not exist: this machine has {gpus} NVIDIA GPU{'s'[: gpus != 1]}"
-    return None
+    return f"{trial.devices} devices need as many ranks, and this launch has {host.ranks}"
 
 
 def _allocator(trial: Trial, host: Host) -> str | None:

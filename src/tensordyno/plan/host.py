@@ -1,10 +1,14 @@
 """What a plan must know of this machine, found without importing any framework."""
 
 import importlib.util
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+
+from tensordyno.plan.cuda_build import CudaBuild, cuda_build
+from tensordyno.telemetry.gpu_state import Gpus, gpu_states
 
 
 def has_package(name: str) -> bool:
@@ -13,18 +17,9 @@ def has_package(name: str) -> bool:
 
 
 @cache
-def count_gpus() -> int:
-    """NVIDIA GPUs that the driver shows; 0 without a driver."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return 0
-    try:
-        return int(pynvml.nvmlDeviceGetCount())
-    finally:
-        pynvml.nvmlShutdown()
+def gpus() -> Gpus:
+    """The NVIDIA GPUs of this machine, asked once a process, or the reason why there are none."""
+    return gpu_states()
 
 
 def has_glibc() -> bool:
@@ -32,10 +27,18 @@ def has_glibc() -> bool:
     return platform.libc_ver()[0] == "glibc"
 
 
+def visible_devices() -> str | None:
+    """What CUDA_VISIBLE_DEVICES says; None when it is not set."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 @dataclass(frozen=True)
 class Host:
     """The questions a plan asks of a machine; tests answer them for machines they do not have."""
 
     has_package: Callable[[str], bool] = has_package
-    count_gpus: Callable[[], int] = count_gpus
+    gpus: Callable[[], Gpus] = gpus
     has_glibc: Callable[[], bool] = has_glibc
+    cuda_build: Callable[[str], CudaBuild | None] = cuda_build
+    visible_devices: Callable[[], str | None] = visible_devices
+    ranks: int | None = None  # that torchrun or mpirun started; None: no launcher, so any number

@@ -95,6 +95,7 @@ _TELLING: tuple[Callable[[Trial], str], ...] = (
     lambda t: PurePath(t.engine.python).parent.parent.name if t.engine.python else "",
     lambda t: "" if t.allocator == "default" else t.allocator,
     lambda t: t.device.replace(":", ""),
+    lambda t: f"x{t.devices}",
     lambda t: "" if t.threads is None else f"t{t.threads}",
     lambda t: PurePath(t.dataset).stem,
     lambda t: PurePath(t.weights).stem if t.weights else "",

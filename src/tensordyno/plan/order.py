@@ -66,4 +66,5 @@ def _named_chunks(members: list[Trial], most: int) -> list[tuple[str, list[Trial
 
 def _group_name(trial: Trial) -> str:
     device = "" if trial.device == "cpu" else f"-{trial.device.replace(':', '')}"
-    return file_safe(f"{model_text(trial.model)}-b{trial.batch_size}-{trial.boundary}{device}")
+    count = f"-x{trial.devices}" if trial.devices > 1 else ""
+    return file_safe(f"{model_text(trial.model)}-b{trial.batch_size}-{trial.boundary}{device}{count}")

@@ -38,6 +38,10 @@ class Places:
                 return self._origins[path[:length]]
         return ""
 
+    def names(self, path: KeyPath) -> bool:
+        """Whether somebody wrote this very key."""
+        return path in self._origins
+
     def replace(self, path: KeyPath, origin: str) -> None:
         """`path` and all below it now come from `origin`."""
         below = [known for known in self._origins if known[: len(path)] == path]

@@ -128,6 +128,7 @@ MEASURE: Mapping[str, Rule] = {
     "warmup_seconds": _seconds(zero=True),
     "max_probe_loss": _fraction(),
     "clock": _one_of(CLOCKS),
+    "energy_seconds": _optional(_seconds(zero=True)),
 }
 
 TELEMETRY: Mapping[str, Rule] = {
@@ -136,6 +137,7 @@ TELEMETRY: Mapping[str, Rule] = {
         "a list of sensors, [] for none, or null for all", _is_text, many=True, may_be_empty=True
     ),
     "overhead": _SWITCH,
+    "regulator_efficiency": Rule("a fraction above 0, at most 1", lambda v: _is_number(v) and 0 < v <= 1),
 }
 
 LIMITS: Mapping[str, Rule] = {
@@ -163,6 +165,7 @@ PRODUCT: Mapping[str, Rule] = {
     "batch_sizes": Rule(ranges.ALLOWED, lambda v: _is_whole(v, 1), many=True),
     "boundaries": _one_of(Boundary, many=True),
     "devices": Rule("cpu, cuda or cuda:N", _device, many=True),
+    "gpus": Rule("numbers of devices, for example 1,2,4", lambda v: _is_whole(v, 1), many=True),
     "threads": _optional(_whole(1)),
     "allocator": _one_of(ALLOCATORS, many=True),
     "dataset": _optional(_TEXT),
@@ -185,5 +188,7 @@ SPEC: Mapping[str, Rule] = {
     "telemetry": Rule("a mapping", inside=TELEMETRY),
     "limits": Rule("a mapping", inside=LIMITS),
     "interleave": _SWITCH,
+    "largest_batch": _SWITCH,
+    "ceilings": _SWITCH,
     "blocks": Rule("a list of mappings, each a product of its own", many=True, inside=PRODUCT),
 }

@@ -30,6 +30,7 @@ class TelemetrySettings(SpecPart, frozen=True, kw_only=True):
     interval_s: float = 0.1  # between two readings
     sources: tuple[str, ...] | None = None  # None: every source that can be read here; (): none
     overhead: bool = True  # measure what watching costs, and report it
+    regulator_efficiency: float = 1.0  # divide power by this where rails are measured behind a regulator
 
 
 class Limits(SpecPart, frozen=True, kw_only=True):
@@ -62,7 +63,8 @@ class Product(SpecPart, frozen=True, kw_only=True):
     precisions: tuple[Precision, ...] = (Precision.FP32,)
     batch_sizes: tuple[int, ...] = (1,)
     boundaries: tuple[Boundary, ...] = (Boundary.HOST,)
-    devices: tuple[str, ...] = ("cpu",)
+    devices: tuple[str, ...] = ("cpu",)  # where ranks begin: cuda:0
+    gpus: tuple[int, ...] = (1,)  # how many devices of a kind, one process each
     threads: int | None = None  # None: every core this process may use
     allocator: tuple[str, ...] = ("default",)
     dataset: str | None = None  # None: what the model's card says, else synthetic
@@ -85,6 +87,7 @@ class Block(SpecPart, frozen=True, kw_only=True):
     batch_sizes: tuple[int, ...] | UnsetType = UNSET
     boundaries: tuple[Boundary, ...] | UnsetType = UNSET
     devices: tuple[str, ...] | UnsetType = UNSET
+    gpus: tuple[int, ...] | UnsetType = UNSET
     threads: int | UnsetType | None = UNSET
     allocator: tuple[str, ...] | UnsetType = UNSET
     dataset: str | UnsetType | None = UNSET
@@ -113,6 +116,8 @@ class Spec(Product, frozen=True, kw_only=True):
     telemetry: TelemetrySettings = TelemetrySettings()
     limits: Limits = Limits()
     interleave: bool = True  # measure the trials of a group in rounds, one burst each
+    largest_batch: bool = True  # where a sweep runs out of device memory, find the largest batch that fits
+    ceilings: bool = True  # measure what the GPUs reach with plain matrix products and copies
     blocks: tuple[Block, ...] = ()
 
     def products(self) -> tuple[Product, ...]:

@@ -44,6 +44,10 @@ def _product(raw: dict[str, Any], path: KeyPath, places: Places) -> dict[str, An
     if "engines" in full:
         full["engines"] = _named_null(full["engines"])
     _each(full, "engines", split_engines, lambda text, at: _engine(text, at, places), path)
+    if isinstance(full.get("devices"), list):
+        full["devices"] = ["cuda:0" if device == "cuda" else device for device in full["devices"]]
+    if "gpus" in full:
+        full["gpus"] = _counts(full["gpus"])
     if "batch_sizes" in full:
         full["batch_sizes"] = _batches(full["batch_sizes"], (*path, "batch_sizes"), places)
     if isinstance(full.get("calibration"), dict):
@@ -68,6 +72,12 @@ def _calibration(raw: dict[str, Any]) -> dict[str, Any]:
     if "keep_fp32" in full:
         full["keep_fp32"] = _whole(full["keep_fp32"])
     return full
+
+
+def _counts(value: Any) -> Any:
+    """`gpus: 1,2,4` and `gpus: 2` as a list."""
+    items = _split(value) if isinstance(value, str) else value if isinstance(value, list) else [value]
+    return [_whole(item) for item in items]
 
 
 def _whole(value: Any) -> Any:

@@ -10,7 +10,10 @@ from tensordyno.records.reading import Channel, DeviceFacts
 _SHARED_CODE = frozenset(
     {
         "sampler",
+        "gpu_features",
+        "gpu_state",
         "kernel_files",
+        "gpu_neighbours",
         "nvml_fields",
         "nvml_library",
         "pcie_meter",
@@ -53,8 +56,8 @@ class Source(ABC):
     def watch(self, pids: dict[int, str]) -> tuple[Channel, ...] | None:
         """Processes to follow from now on besides the living ones already followed, pid -> label.
 
-        Returns all channels of the source as the next `read` orders them, or None from a source that
-        follows no processes.
+        Returns all channels of the source as the next `read` orders them, or None from a source whose
+        channels do not depend on processes.
         """
         return None
 

@@ -1,11 +1,13 @@
-"""NVIDIA GPUs through NVML: clocks, power, energy, memory, utilisation, temperature, PCIe."""
+"""NVIDIA GPUs through NVML: clocks, power, energy, memory, utilisation, temperature, PCIe, neighbours."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tensordyno.records.reading import Channel, DeviceFacts
 from tensordyno.telemetry.base import SensorUnavailable, Source
+from tensordyno.telemetry.gpu_neighbours import Neighbours
 from tensordyno.telemetry.nvml_fields import QUESTIONS, Question, Values
 from tensordyno.telemetry.nvml_library import gpu_handles, start_nvml, text
 from tensordyno.telemetry.pcie_meter import DIRECTIONS, PcieMeter
@@ -22,6 +24,8 @@ class NvmlSource(Source):
                    the momentary value before; power_average and power_instant say which they are
     energy         joules since the driver was loaded (from Volta on)
     pcie_tx, _rx   bytes per second in the latest window of 20 ms, see PcieMeter
+    power_limit    the enforced one: the least of the board's, the driver's and the user's
+    other_processes  on the GPU besides the watched ones and ours; asked for every tenth sweep
     throttle_reasons  bit mask, nvmlClocksEventReasons in nvml.h
     """
 
@@ -42,14 +46,21 @@ class NvmlSource(Source):
         self._gpus = [_Gpu(self._nvml, handle, f"gpu{i}") for i, handle in enumerate(handles)]
         self._meter = PcieMeter(self._nvml, handles)
         self._meter.start()
+        self._neighbours = Neighbours(self._nvml, handles)
         return tuple(channel for gpu in self._gpus for channel in _channels(gpu.device))
 
     def read(self) -> Sequence[float]:
         """NaN for each quantity that could not be read."""
         values: list[float] = []
-        for gpu, traffic in zip(self._gpus, self._meter.latest(), strict=True):
-            values += [*gpu.read(), *traffic]
+        around = zip(self._gpus, self._meter.latest(), self._neighbours.counts(), strict=True)
+        for gpu, traffic, others in around:
+            values += [*gpu.read(), *traffic, others]
         return values
+
+    def watch(self, pids: dict[int, str]) -> None:
+        """These processes are no neighbours; the channels stay the same."""
+        if self._gpus:
+            self._neighbours.watch(pids)
 
     def devices(self) -> tuple[DeviceFacts, ...]:
         """Name, driver, UUID and PCI address of each GPU."""
@@ -89,18 +100,23 @@ class _Gpu:
 
     def facts(self) -> DeviceFacts:
         nvml, handle = self._nvml, self._handle
-        labels = {
-            "name": text(nvml.nvmlDeviceGetName(handle)),
-            "pci.bus_id": text(nvml.nvmlDeviceGetPciInfo(handle).busId),
-            "driver_version": text(nvml.nvmlSystemGetDriverVersion()),
-            "uuid": text(nvml.nvmlDeviceGetUUID(handle)),
+        questions: dict[str, Callable[[], str | bytes]] = {
+            "name": lambda: nvml.nvmlDeviceGetName(handle),
+            "pci.bus_id": lambda: nvml.nvmlDeviceGetPciInfo(handle).busId,
+            "driver_version": nvml.nvmlSystemGetDriverVersion,
+            "uuid": lambda: nvml.nvmlDeviceGetUUID(handle),
         }
+        labels = {}
+        for name, ask in questions.items():
+            with suppress(nvml.NVMLError):  # not told, or not to this user
+                labels[name] = text(ask())
         return DeviceFacts(source="nvml", device=self.device, labels=labels)
 
     def _try(self, question: Question) -> None:
         """Settle what never changes and what this GPU, driver or binding will never tell."""
         nvml = self._nvml
-        never = (nvml.NVMLError_NotSupported, nvml.NVMLError_FunctionNotFound, nvml.NVMLError_InvalidArgument)
+        kinds = ("NotSupported", "NoPermission", "FunctionNotFound", "InvalidArgument")
+        never = tuple(getattr(nvml, f"NVMLError_{kind}") for kind in kinds)
         try:
             values = question.ask(nvml, self._handle)
         except (*never, AttributeError) as reason:
@@ -124,11 +140,11 @@ def _unknown(question: Question) -> Values:
 
 
 def _channels(device: str) -> list[Channel]:
-    """One a quantity, in the order of QUESTIONS; then the PCIe meter's."""
+    """One a quantity, in the order of QUESTIONS; then the PCIe meter's and the neighbours."""
     asked = [
         (name, unit, question.cumulative) for question in QUESTIONS for name, unit in question.quantities
     ]
-    metered = [(name, "B/s", False) for name in DIRECTIONS]
+    metered = [*((name, "B/s", False) for name in DIRECTIONS), ("other_processes", "1", False)]
     return [
         Channel(source="nvml", name=name, unit=unit, device=device, cumulative=cumulative)
         for name, unit, cumulative in asked + metered

@@ -73,6 +73,10 @@ def _power(nvml: Any, gpu: Any) -> Values:
     return (nvml.nvmlDeviceGetPowerUsage(gpu) / 1000,)  # mW
 
 
+def _power_limit(nvml: Any, gpu: Any) -> Values:
+    return (nvml.nvmlDeviceGetEnforcedPowerLimit(gpu) / 1000,)  # mW
+
+
 def _energy(nvml: Any, gpu: Any) -> Values:
     return (nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1000,)  # mJ
 
@@ -106,5 +110,6 @@ QUESTIONS: tuple[Question, ...] = (
     Question((("power", "W"),), _power),
     Question((("power_instant", "W"),), _milliwatts("NVML_FI_DEV_POWER_INSTANT")),
     Question((("power_average", "W"),), _milliwatts("NVML_FI_DEV_POWER_AVERAGE")),
+    Question((("power_limit", "W"),), _power_limit, fixed=True),
     Question((("energy", "J"),), _energy, cumulative=True),
 )

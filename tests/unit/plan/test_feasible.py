@@ -1,12 +1,21 @@
 import msgspec
 import pytest
 
+from tensordyno.plan.cuda_build import CudaBuild
 from tensordyno.plan.feasible import refusal
 from tensordyno.plan.host import Host
 from tensordyno.records.trial import EngineChoice, Measurement, Trial
+from tensordyno.telemetry.gpu_state import Gpus, GpuState
 from tensordyno.vocabulary import Precision, Task
 
-FULL = Host(has_package=lambda name: True, count_gpus=lambda: 2, has_glibc=lambda: True)
+TWO_GPUS = Gpus(states=(GpuState(index=0), GpuState(index=1)), driver="580.159.04", cuda=(13, 0))
+FULL = Host(
+    has_package=lambda name: True,
+    gpus=lambda: TWO_GPUS,
+    has_glibc=lambda: True,
+    cuda_build=lambda package: CudaBuild("2.13.0", "13.0"),
+    visible_devices=lambda: None,
+)
 
 
 def trial(engine="torch", precision=Precision.FP32, model="resnet50", python=None, **more):
@@ -15,7 +24,11 @@ def trial(engine="torch", precision=Precision.FP32, model="resnet50", python=Non
 
 
 def without(*missing):
-    return Host(has_package=lambda name: name not in missing, count_gpus=lambda: 0, has_glibc=lambda: False)
+    return Host(
+        has_package=lambda name: name not in missing,
+        gpus=lambda: Gpus(reason="there is no NVIDIA driver here"),
+        has_glibc=lambda: False,
+    )
 
 
 @pytest.mark.parametrize("engine", ["torch", "torch-compile", "onnxruntime", "openvino", "null"])
@@ -45,6 +58,8 @@ def test_fp32_on_the_cpu_is_possible_everywhere(engine):
         (trial("torch", allocator="keep"), without(), "glibc"),
         (trial("torch", measurement=Measurement(clock="fake")), FULL, "only the null engine"),
         (trial("torch", task=Task.TRAINING), FULL, "training"),
+        (trial("torch", task=Task.ACCURACY, devices=2), FULL, "on one device: leave out gpus"),
+        (trial("torch", device="cuda:1", devices=2), FULL, "2 GPUs asked for from cuda:1 on"),
     ],
 )
 def test_what_cannot_work_says_why(asked, host, says):
@@ -65,6 +80,9 @@ def test_what_cannot_work_says_why(asked, host, says):
         (trial("torch", device="cuda"), FULL),
         (trial("torch", task=Task.ACCURACY), FULL),
         (trial("torch", device="cuda:1"), FULL),
+        (trial("torch", device="cuda:0", devices=2), FULL),
+        (trial("torch", devices=2), FULL),
+        (trial("null", device="cuda:5", devices=4), without()),
         (trial("torch", allocator="keep"), FULL),
         (trial("null", measurement=Measurement(clock="fake")), FULL),
         (trial(model="mine.nets:build"), FULL),

@@ -7,8 +7,9 @@ from tensordyno.errors import DataError, SpecError
 from tensordyno.plan.host import Host
 from tensordyno.plan.make import make_plan
 from tensordyno.spec.yaml_file import DEMO, load_spec, spec_from_text
+from tensordyno.telemetry.gpu_state import Gpus
 
-FULL = Host(has_package=lambda name: True, count_gpus=lambda: 0, has_glibc=lambda: True)
+FULL = Host(has_package=lambda name: True, gpus=lambda: Gpus(reason="no driver"), has_glibc=lambda: True)
 
 
 def test_the_demo_compares_fp32_and_int8_in_five_groups():

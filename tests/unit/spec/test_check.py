@@ -44,6 +44,36 @@ GOOD = "models: [resnet50]\nengines: [torch]\n"
             "a.yaml:3: devices: the list is empty. Allowed: cpu, cuda or cuda:N. [empty-list]",
         ),
         (
+            GOOD + "gpus: [1, 0]",
+            "a.yaml:3: gpus[1]: found 0; allowed: numbers of devices, for example 1,2,4. [bad-value]",
+        ),
+        (
+            GOOD + "gpus: 1,many",
+            "a.yaml:3: gpus[1]: found 'many'; allowed: numbers of devices, for example 1,2,4. [bad-value]",
+        ),
+        (
+            GOOD + "gpus: true",
+            "a.yaml:3: gpus[0]: found true; allowed: numbers of devices, for example 1,2,4. [bad-value]",
+        ),
+        (
+            GOOD + "gpus: []",
+            "a.yaml:3: gpus: the list is empty. Allowed: numbers of devices, for example 1,2,4. [empty-list]",
+        ),
+        (
+            GOOD + "largest_batch: maybe",
+            "a.yaml:3: largest_batch: found 'maybe'; allowed: true or false. [bad-value]",
+        ),
+        (
+            GOOD + "telemetry: {regulator_efficiency: 0}",
+            "a.yaml:3: telemetry.regulator_efficiency: found 0; allowed: a fraction above 0, at most 1."
+            " [bad-value]",
+        ),
+        (
+            GOOD + "blocks: [{ceilings: false}]",
+            "a.yaml:3: blocks[0].ceilings: 'ceilings' holds for the whole run and cannot be set in a block."
+            " Move it to the top level. [unknown-key]",
+        ),
+        (
             GOOD + "threads: two",
             "a.yaml:3: threads: found 'two'; allowed: a whole number, 1 or more, or null. [bad-value]",
         ),
@@ -122,7 +152,7 @@ def test_a_batch_of_0_is_refused(text):
 def test_an_unknown_key_without_a_near_one_lists_all():
     with pytest.raises(SpecError) as caught:
         spec_from_text(GOOD + "telemetry: {zzz: 1}", "a.yaml")
-    assert caught.value.remedy == "Allowed: interval_s, sources, overhead."
+    assert caught.value.remedy == "Allowed: interval_s, sources, overhead, regulator_efficiency."
 
 
 def test_a_block_that_sets_one_measure_keeps_the_others():

@@ -45,6 +45,20 @@ def test_batch_sizes_become_numbers(written, sizes):
     assert spell({"batch_sizes": written}) == {"batch_sizes": sizes}
 
 
+@pytest.mark.parametrize(
+    ("written", "counts"),
+    [("1,2,4", [1, 2, 4]), (2, [2]), ("2", [2]), ([1, "2"], [1, 2]), ("x", ["x"]), (None, [None])],
+)
+def test_gpus_become_numbers(written, counts):
+    assert spell({"gpus": written}) == {"gpus": counts}
+    assert spell({"blocks": [{"gpus": written}]}) == {"blocks": [{"gpus": counts}]}
+
+
+def test_cuda_without_a_number_is_the_first():
+    assert spell({"devices": "cuda, cuda:1,cpu"}) == {"devices": ["cuda:0", "cuda:1", "cpu"]}
+    assert spell({"devices": ["cuda"]}) == {"devices": ["cuda:0"]}
+
+
 def test_blocks_are_spelled_out_too():
     assert spell({"blocks": [{"batch_sizes": "1,2"}, 3]}) == {"blocks": [{"batch_sizes": [1, 2]}, 3]}
 

@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pynvml
 import pytest
@@ -25,6 +26,7 @@ EXPECTED = {
     ("power", "W"): 690.997,
     ("power_instant", "W"): 724.6,
     ("power_average", "W"): 690.997,
+    ("power_limit", "W"): 700,
     ("energy", "J"): 3977.634,
 }
 
@@ -42,7 +44,7 @@ def test_every_field_of_one_gpu_in_the_units_of_its_channel():
     source, channels = opened(FakeNvml(H200))
     values = {(c.name, c.unit): value for c, value in zip(channels, source.read(), strict=True)}
     assert {key: values[key] for key in EXPECTED} == pytest.approx(EXPECTED)
-    assert set(values) - set(EXPECTED) == {("pcie_tx", "B/s"), ("pcie_rx", "B/s")}
+    assert set(values) - set(EXPECTED) == {("pcie_tx", "B/s"), ("pcie_rx", "B/s"), ("other_processes", "1")}
     assert [c.name for c in channels if c.cumulative] == ["energy"]
     assert source.lacking() == ()
     source.close()
@@ -78,7 +80,20 @@ def test_what_a_gpu_cannot_tell_and_what_never_changes_is_asked_once():
     source.read()
     assert library.calls.count("nvmlDeviceGetTotalEnergyConsumption") == 1
     assert library.calls.count("nvmlDeviceGetMaxPcieLinkWidth") == 1
+    assert library.calls.count("nvmlDeviceGetEnforcedPowerLimit") == 1
     assert library.calls.count("nvmlDeviceGetPowerUsage") == 3
+    source.close()
+
+
+def test_what_this_user_may_not_ask_is_lacking_with_the_reason_and_the_rest_is_read():
+    forbidden = pynvml.NVMLError_NoPermission()
+    gpu = {**H200, "nvmlDeviceGetTotalEnergyConsumption": forbidden, "nvmlDeviceGetUUID": forbidden}
+    source, channels = opened(FakeNvml(gpu))
+    assert source.lacking() == ("gpu0: energy: Insufficient Permissions",)
+    values = readings(source, channels)
+    assert math.isnan(values["gpu0", "energy"]) and values["gpu0", "power"] == 690.997
+    (facts,) = source.devices()
+    assert set(facts.labels) == {"name", "pci.bus_id", "driver_version"}
     source.close()
 
 
@@ -116,6 +131,16 @@ def test_cuda_visible_devices_hides_nothing(monkeypatch):
     source, channels = opened(FakeNvml(H200, H200))
     assert {c.device for c in channels} == {"gpu0", "gpu1"}
     source.close()
+
+
+def test_watched_processes_are_no_neighbours_and_change_no_channel():
+    ours, theirs = SimpleNamespace(pid=4242), SimpleNamespace(pid=99_999_999)
+    source, channels = opened(FakeNvml({**H200, "nvmlDeviceGetComputeRunningProcesses": [ours, theirs]}))
+    assert math.isnan(readings(source, channels)["gpu0", "other_processes"])  # one of them may be anybody's
+    assert source.watch({4242: "torch"}) is None
+    assert readings(source, channels)["gpu0", "other_processes"] == 1
+    source.close()
+    assert source.watch({1: "late"}) is None
 
 
 def test_no_driver_is_unavailable_with_nvmls_reason():
