@@ -23,6 +23,7 @@ from tensordyno.run.contender import Contender, Materials
 from tensordyno.run.contention import SpinReference
 from tensordyno.run.prepared_models import PreparedModels
 from tensordyno.run.spawn import Worker
+from tensordyno.run.team import Team
 from tensordyno.vocabulary import Boundary, Precision
 
 BURST_S = 2.0
@@ -130,7 +131,8 @@ def compare(
     """Our throughput over the other stopwatch's, with its interval."""
     ours = trial(engine, batch, boundary)
     folder = PreparedModels(logs, 600).folder_for(ours)
-    contender = Contender(ours, Worker(logs / "worker.log", None, THREADS, "default"), 600, 120)
+    worker = Worker(logs / "worker.log", None, THREADS, "default")
+    contender = Contender(ours, Team(ours, folder, [worker]), 600, 120)
     contender.build(Materials(folder))
     child = None
     theirs: Stopwatch
@@ -170,7 +172,7 @@ def compare(
             f"{engine.name} b{batch}: ours {burst.images / burst.duration_s:.2f}, theirs {other:.2f}",
             file=sys.stderr,
         )
-    contender.worker.finish()
+    contender.team.finish()
     if child:
         child.close()
     ratio = throughput_ratio(left, right)

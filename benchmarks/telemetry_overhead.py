@@ -11,6 +11,7 @@ from tensordyno.run.contention import SpinReference
 from tensordyno.run.overhead import measure_overhead
 from tensordyno.run.prepared_models import PreparedModels
 from tensordyno.run.spawn import Worker
+from tensordyno.run.team import Team
 from tensordyno.run.watch import Watch
 from tensordyno.spec.schema import TelemetrySettings
 from tensordyno.store.writer import RunWriter
@@ -33,14 +34,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, RunWriter(Path(folder) / "run") as writer:
         writer.create(Plan(trials=(trial,)), "")
         prepared = PreparedModels(writer.folder.logs, 600).folder_for(trial)
-        contender = Contender(
-            trial, Worker(writer.folder.log_file("overhead"), None, None, "default"), 600, 120
-        )
+        worker = Worker(writer.folder.log_file("overhead"), None, None, "default")
+        contender = Contender(trial, Team(trial, prepared, [worker]), 600, 120)
         contender.build(Materials(prepared))
         with Watch(TelemetrySettings(), writer) as watch:
-            watch.follow({contender.worker.pid: "overhead"})
+            watch.follow({worker.pid: "overhead"})
             overhead = measure_overhead(contender, watch, SpinReference(), pairs=options.pairs)
-        contender.worker.finish()
+        contender.team.finish()
     finish({"throughput_on_over_off": overhead, "goal": "less than 0.5 % change"}, options.out)
 
 

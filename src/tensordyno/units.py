@@ -4,8 +4,12 @@ Units live in names (`latency_s`, `energy_j`, `size_bytes`); this file is where 
 """
 
 import math
+from collections.abc import Iterable
 
-_SI_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+_SI_PREFIXES = (
+    *((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")),
+    *((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n")),
+)
 _BINARY_PREFIXES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
 
 
@@ -65,3 +69,14 @@ def _points(fraction: float) -> str:
 def ratio_text(ratio: float, low: float, high: float) -> str:
     """A speed ratio with its interval: '1.64x (1.62-1.67)'."""
     return f"{ratio:.2f}x ({low:.2f}-{high:.2f})"
+
+
+def ranges_text(numbers: Iterable[int]) -> str:
+    """Numbers in ascending order, neighbours as ranges: '0-3, 8'."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)

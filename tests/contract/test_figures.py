@@ -4,6 +4,7 @@ import json
 from importlib.resources import files
 
 import pytest
+from made_gpu_run import make_gpu_run
 from made_int8_run import STUDIED, make_accuracy_run, make_int8_run
 from made_run import Story, make_run
 
@@ -15,11 +16,16 @@ from tensordyno.store.reader import read_run
 
 NAMES = FIGURES.names()
 MOST_ROWS = 4000
+NOT_PLAIN = {
+    *("int8-speedup", "accuracy-speed", "calibration-study", "layer-sensitivity"),
+    *("device-memory", "efficiency", "scaling", "device-consistency", "roofline"),
+    *("accuracy", "pareto", "throughput-latency"),
+}
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Everything, almost nothing, nothing valid, more than fits on a page, INT8, and no stopwatch."""
+    """Everything, almost nothing, nothing valid, more than fits on a page, INT8, no stopwatch, and GPUs."""
     every = Story().models
     broken = {f"resnet50.torch.fp32.b{b}": next(iter(Story().endings.values())) for b in (1, 8, 32)}
     stories = {
@@ -39,12 +45,13 @@ def runs(tmp_path_factory):
     found["int8"] = read_run(make_int8_run(folder / "int8"))
     found["accuracy"] = read_run(make_accuracy_run(folder / "accuracy"))
     found["study"] = read_run(make_accuracy_run(folder / "study", STUDIED, engines=("onnxruntime",)))
+    found["gpu"] = read_run(make_gpu_run(folder / "gpu"))
     return {name: (run, scores(run)) for name, run in found.items()}
 
 
 def drawn(name, runs):
     """A figure with the data of the first run that has all it shows."""
-    for case in ("full", "int8", "study"):
+    for case in ("full", "int8", "study", "gpu"):
         found = figure(name).data(*runs[case])
         if not isinstance(found, Empty):
             return found
@@ -57,7 +64,7 @@ def schema():
 
 
 @pytest.fixture(
-    params=["full", "one", "two bursts", "unstable", "skipped", "many", "int8", "accuracy", "study"]
+    params=["full", "one", "two bursts", "unstable", "skipped", "many", "int8", "accuracy", "study", "gpu"]
 )
 def case(request, runs):
     return runs[request.param]
@@ -89,7 +96,7 @@ def test_data_are_json_bounded_told_in_words_or_absent_with_a_reason(name, case)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_specification_obeys_the_schema_and_carries_no_theme(name, runs, schema):
     jsonschema = pytest.importorskip("jsonschema")
-    for run, rows in (runs[case] for case in ("full", "many", "int8", "study")):
+    for run, rows in (runs[case] for case in ("full", "many", "int8", "study", "gpu")):
         found = figure(name).data(run, rows)
         if isinstance(found, Empty):
             continue
@@ -135,7 +142,6 @@ def test_the_same_run_gives_the_same_specification(name, runs):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_nobody_asked_for_is_left_out_without_a_word(name, runs):
-    """A plain run of one untrained network in FP32 shows nothing of INT8, not even a reason."""
+    """A plain run of one untrained network in FP32 on a CPU is silent about INT8, GPUs and energy."""
     found = figure(name).data(*runs["one"])
-    about_int8 = name in ("int8-speedup", "accuracy-speed", "calibration-study", "layer-sensitivity")
-    assert about_int8 == (isinstance(found, Empty) and not found.expected)
+    assert (name in NOT_PLAIN) == (isinstance(found, Empty) and not found.expected)

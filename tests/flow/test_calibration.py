@@ -8,9 +8,9 @@ from tensordyno.quantize.base import Form
 from tensordyno.quantize.table_file import FILE_NAME, read_table
 from tensordyno.records.calibration import Calibration, facts_of
 from tensordyno.records.trial import EngineChoice, Trial
-from tensordyno.run.contender import TrialFailed
 from tensordyno.run.prepared_models import PreparedModels
 from tensordyno.run.quantized_models import QuantizedModels
+from tensordyno.run.team import TrialFailed
 from tensordyno.vocabulary import Precision, Verdict
 
 
@@ -48,4 +48,5 @@ def test_a_worker_calibrates_and_a_later_session_finds_it(prepared, tmp_path, mo
 def test_a_reason_reaches_the_trial(prepared, tmp_path):
     with pytest.raises(TrialFailed) as failed:
         QuantizedModels(tmp_path, 300).folder_for(trial(data="/no/such.npz"), prepared, [].append)
-    assert failed.value.failure[::2] == (Verdict.INVALID, "missing-data")
+    failure = failed.value.failure
+    assert (failure.verdict, failure.slug) == (Verdict.INVALID, "missing-data")

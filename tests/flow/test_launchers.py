@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -87,7 +88,7 @@ def test_torchrun_measures_one_rank_a_process_and_rank_0_alone_speaks(launch, he
 
 
 def test_mpirun_does_so_too(launch, here, monkeypatch):
-    program = shutil.which("mpirun")
+    program = shutil.which("mpirun", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
         pytest.skip("mpirun is not installed")
     for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "PRTE_ALLOW_RUN_AS_ROOT"):
@@ -160,7 +161,8 @@ def endless(folder):
 def rank_processes(process, size=2):
     """The ranks below a launcher, once both measure; rank 0 is the one whose child is worker 0."""
     ranks = [p for p in psutil.Process(process.pid).children() if "tensordyno.cli.main" in p.cmdline()]
-    by_rank = {int(p.environ()["RANK"]): p for p in ranks}
+    # between fork and exec a rank still looks like its launcher, whose environment names no rank
+    by_rank = {int(rank): p for p in ranks if (rank := p.environ().get("RANK"))}
     ready = len(by_rank) == size and all(workers_of(p.pid) for p in by_rank.values())
     return by_rank if ready else None
 

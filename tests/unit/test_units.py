@@ -43,7 +43,7 @@ def test_an_interval_is_shown_as_half_width_in_percent():
 def test_scaling_keeps_three_digits_of_the_value(value):
     text = units.with_unit(value, "s", digits=3)
     number, unit = text.split(" ")
-    factor = {"Gs": 1e9, "Ms": 1e6, "ks": 1e3, "s": 1, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}[unit]
+    factor = {"Ts": 1e12, "Gs": 1e9, "Ms": 1e6, "ks": 1e3, "s": 1, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}[unit]
     assert float(number.replace(",", "")) * factor == pytest.approx(value, rel=6e-3)
 
 
@@ -58,3 +58,10 @@ def test_scaling_keeps_three_digits_of_the_value(value):
 )
 def test_a_difference_of_accuracies_in_points(difference, text):
     assert units.points_text(*difference) == text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"), [([], ""), ([5], "5"), ([0, 1, 2, 3, 8], "0-3, 8"), ([0, 2, 3], "0, 2-3")]
+)
+def test_neighbours_are_ranges(numbers, text):
+    assert units.ranges_text(numbers) == text

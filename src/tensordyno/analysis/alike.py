@@ -32,6 +32,11 @@ def question(score: Score) -> Question:
     )
 
 
+def threads_that_matter(score: Score) -> int | None:
+    """The CPU threads of a trial on the CPU; None on any other device, whose work they do not do."""
+    return score.threads if score.device == "cpu" else None
+
+
 def by_question(scores: Iterable[Score]) -> list[tuple[Question, list[Score]]]:
     """Scores by question, questions in alphabetical order, the scores of each in theirs."""
     ordered = sorted(scores, key=question)

@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from tensordyno.analysis import accuracy_checks, comparison_checks, run_checks, trial_checks
+from tensordyno.analysis import (
+    accuracy_checks,
+    comparison_checks,
+    gpu_checks,
+    run_checks,
+    scaling_checks,
+    trial_checks,
+)
 from tensordyno.analysis.caution import Check, Warning
 from tensordyno.analysis.scores import Score
 from tensordyno.store.reader import Run
@@ -18,6 +25,10 @@ CHECKS: tuple[Check, ...] = (
     accuracy_checks.accuracy_drop,
     comparison_checks.faster_but_unstable,
     trial_checks.unstable,
+    gpu_checks.throttled,
+    gpu_checks.shared,
+    scaling_checks.gpu_differs,
+    scaling_checks.scaling_poor,
     accuracy_checks.int8_unproved,
     accuracy_checks.calibrated_on_noise,
     accuracy_checks.few_calibration_images,
@@ -27,6 +38,10 @@ CHECKS: tuple[Check, ...] = (
     trial_checks.unreadable_images,
     comparison_checks.mixed_boundaries,
     comparison_checks.threads_differ,
+    gpu_checks.clock_drift,
+    gpu_checks.power_capped,
+    gpu_checks.energy_disagreement,
+    gpu_checks.idle_moved,
     comparison_checks.baseline_missing,
     trial_checks.contended,
     trial_checks.probe_unknown,

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from tensordyno.analysis.accuracy import MOST_DROP
 from tensordyno.analysis.against_fp32 import paired_answers
-from tensordyno.analysis.alike import question
+from tensordyno.analysis.alike import question, threads_that_matter
 from tensordyno.analysis.baseline import Bursts, bursts_of
 from tensordyno.analysis.environment import Difference, differences
 from tensordyno.analysis.ratio import throughput_ratio
@@ -68,7 +70,7 @@ def compare(
     Combinations that were planned away on both sides are left out. The two runs have clocks of their
     own, so the ratio is always the unpaired one.
     """
-    pairs, only_old, only_new = _match(old_scores, new_scores)
+    pairs, only_old, only_new = matched(old_scores, new_scores)
     asked = [pair for pair in pairs if any(s.verdict is not Verdict.SKIPPED for s in pair)]
     before, after = bursts_of(old), bursts_of(new)
     counted = _differences(old, new, asked)
@@ -144,32 +146,38 @@ def _differences(old: Run, new: Run, pairs: Sequence[tuple[Score, Score]]) -> di
     return found
 
 
-def _match(
-    old: Sequence[Score], new: Sequence[Score]
+def matched(
+    old: Sequence[Score], new: Sequence[Score], *, anywhere: bool = False
 ) -> tuple[list[tuple[Score, Score]], list[Score], list[Score]]:
-    """First by everything that was chosen, then by all but the calibration, the threads, the allocator.
+    """The pairs of trials that ran the same configuration, and those that have no partner on either side.
 
-    The later passes match two runs that differ in just these; the environment says so.
+    First by everything that was chosen, then by all but the calibration, the threads, the allocator: the
+    later passes match two runs that differ in just these; the environment says so. With `anywhere`, what is
+    left is matched in the same way on whatever device.
     """
     pairs: list[tuple[Score, Score]] = []
     left, right = list(old), list(new)
-    keys: tuple[Callable[[Score], object], ...] = (
-        lambda s: (_configuration(s), s.allocator, s.threads, _calibration(s)),
-        lambda s: (_configuration(s), s.allocator, s.threads),
-        lambda s: (_configuration(s), s.allocator),
-        _configuration,
-    )
-    for key in keys:
-        waiting: dict[object, list[Score]] = {}
-        for score in reversed(right):
-            waiting.setdefault(key(score), []).append(score)
-        matched = [(a, waiting[key(a)].pop()) for a in left if waiting.get(key(a))]
-        pairs += matched
-        taken_old, taken_new = {a.trial for a, _ in matched}, {b.trial for _, b in matched}
-        left = [s for s in left if s.trial not in taken_old]
-        right = [s for s in right if s.trial not in taken_new]
+    for where in (_configuration, _anywhere) if anywhere else (_configuration,):
+        for key in _keys(where):
+            waiting: dict[object, list[Score]] = {}
+            for score in reversed(right):
+                waiting.setdefault(key(score), []).append(score)
+            found = [(a, waiting[key(a)].pop()) for a in left if waiting.get(key(a))]
+            pairs += found
+            taken_old, taken_new = {a.trial for a, _ in found}, {b.trial for _, b in found}
+            left = [s for s in left if s.trial not in taken_old]
+            right = [s for s in right if s.trial not in taken_new]
     order = {s.trial: i for i, s in enumerate(old)}
     return sorted(pairs, key=lambda pair: order[pair[0].trial]), left, right
+
+
+def _keys(where: Callable[[Score], object]) -> tuple[Callable[[Score], object], ...]:
+    return (
+        lambda s: (where(s), s.allocator, threads_that_matter(s), _calibration(s)),
+        lambda s: (where(s), s.allocator, threads_that_matter(s)),
+        lambda s: (where(s), s.allocator),
+        where,
+    )
 
 
 def _calibration(score: Score) -> tuple[object, ...]:
@@ -184,3 +192,8 @@ def _calibration(score: Score) -> tuple[object, ...]:
 
 def _configuration(score: Score) -> tuple[object, ...]:
     return question(score), score.engine, score.precision, score.batch_size
+
+
+def _anywhere(score: Score) -> tuple[object, ...]:
+    asked = replace(question(score), device="")
+    return asked, score.engine, score.precision, score.batch_size

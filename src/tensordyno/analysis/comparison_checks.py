@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from tensordyno.analysis.accuracy import loses_accuracy
-from tensordyno.analysis.alike import by_question, question
+from tensordyno.analysis.alike import by_question, question, threads_that_matter
 from tensordyno.analysis.baseline import references
 from tensordyno.analysis.best import best
 from tensordyno.analysis.caution import Warning, about, measured
+from tensordyno.analysis.gpu_conditions import DISTURBED
 from tensordyno.analysis.scores import Score
 from tensordyno.store.reader import Run
 from tensordyno.vocabulary import Verdict
@@ -32,6 +33,7 @@ def faster_but_unstable(run: Run, scores: Sequence[Score]) -> list[Warning]:
             s
             for s in measured(scores)
             if s.verdict is Verdict.UNSTABLE
+            and s.slug not in DISTURBED
             and question(s) == answer.question
             and s.images_per_s is not None
             and not loses_accuracy(s)
@@ -50,7 +52,7 @@ def threads_differ(run: Run, scores: Sequence[Score]) -> list[Warning]:
     """Trials that answer one question ran with different numbers of threads."""
     found: list[Warning] = []
     for asked, members in by_question(measured(scores)):
-        threads = sorted({s.threads for s in members if s.threads is not None})
+        threads = sorted({t for s in members if (t := threads_that_matter(s)) is not None})
         if len(threads) > 1:
             counts = ", ".join(map(str, threads))
             sentence = f"Trials of {asked.model} on {asked.device} ran with {counts} threads: not alike."

@@ -1,5 +1,6 @@
-"""What differed between two runs besides the thing that was changed on purpose."""
+"""What differed between runs besides the thing that was changed on purpose."""
 
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +12,9 @@ from tensordyno.store.reader import Run
 
 _CLOSE = {"memory_bytes": 0.01, "spin_rate": 0.05}  # relative; smaller differences are no difference
 _ABSENT = "-"
+_OF_ONE_DEVICE = frozenset({"UUID", "PCI address", "NUMA node", "CPUs nearby"})  # of no two alike
+# What moves throughput most, by a part of its name, in the order that a reader wants it.
+_WEIGHTY = ("gpu name", "gpus", "driver", "cpu", "version", "package ", "tensordyno", "power limit")
 
 
 class Difference(Record, frozen=True, kw_only=True):
@@ -19,6 +23,48 @@ class Difference(Record, frozen=True, kw_only=True):
     what: str
     old: str
     new: str
+
+
+class Contrast(Record, frozen=True, kw_only=True):
+    """One fact with its value in each of several runs, as text; `weighty` facts move throughput most."""
+
+    what: str
+    values: tuple[str, ...]
+    weighty: bool
+
+
+def contrasts(runs: Sequence[Run]) -> tuple[Contrast, ...]:
+    """Facts in which runs differ: GPU, driver, CPU, versions, power limit first, then the rest as found."""
+    facts = [_facts(run) for run in runs]
+    names = dict.fromkeys(name for found in facts for name in found)
+    rows = [(name, [found.get(name) for found in facts]) for name in names]
+    groups = [{_group(name) for name in found} for found in facts]
+    unlike = [(name, values) for name, values in rows if _differ(name, values, groups)]
+    ordered = sorted(unlike, key=lambda row: _weight(row[0]))
+    return tuple(
+        Contrast(what=name, values=tuple(map(_text, values)), weighty=_weight(name) < len(_WEIGHTY))
+        for name, values in ordered
+    )
+
+
+def _differ(name: str, values: Sequence[Any], groups: Sequence[Collection[str]]) -> bool:
+    """Whether runs differ in a fact; one about an engine or a GPU only among those that have such a thing."""
+    known = [v for v, found in zip(values, groups, strict=True) if _group(name) in found]
+    return any(not _same(name, known[0], other) for other in known[1:])
+
+
+def _group(name: str) -> str:
+    """What a fact is about, if that need not be in every run: an engine, or a GPU beyond its name."""
+    if name.startswith("GPU ") and name != "GPU name":
+        return "GPU"
+    return name.partition(": ")[0] if ": " in name else ""
+
+
+def _weight(name: str) -> int:
+    lowered = name.lower()
+    if ": " in name and not lowered.endswith(": version"):
+        return len(_WEIGHTY)  # of an engine only its version
+    return next((place for place, part in enumerate(_WEIGHTY) if part in lowered), len(_WEIGHTY))
 
 
 def differences(old: Run, new: Run) -> tuple[Difference, ...]:
@@ -34,6 +80,8 @@ def differences(old: Run, new: Run) -> tuple[Difference, ...]:
 def _facts(run: Run) -> dict[str, Any]:
     facts = _machine(run.header.machine)
     facts["tensordyno"] = run.header.version
+    for name, value in _devices(run):
+        _add(facts, name, value)
     for outcome in run.outcomes:
         label = outcome.trial.engine.label
         if receipt := outcome.receipt:
@@ -55,6 +103,18 @@ def _facts(run: Run) -> dict[str, Any]:
             layers = ", ".join(f"{count} {name}" for name, count in sorted(built.arithmetic.items()))
             _add(facts, f"{label}: layers of {outcome.trial.model}", layers)
     return facts
+
+
+def _devices(run: Run) -> Iterator[tuple[str, str]]:
+    """What drivers tell of GPUs, as their page has it or else as telemetry saw it."""
+    names = {"name": "GPU name", "driver_version": "GPU Driver"}
+    for device in run.devices:
+        yield from ((names[key], value) for key, value in device.labels.items() if key in names)
+    for page in run.pages:
+        if page.device.startswith("gpu"):
+            yield "GPU name", page.name
+            told = ((k, v) for k, v in page.features.items() if k not in _OF_ONE_DEVICE)
+            yield from ((f"GPU {key}", value) for key, value in told)
 
 
 def _calibration(facts: CalibrationFacts) -> dict[str, str]:

@@ -1,16 +1,21 @@
 """One trial's numbers, derived from its facts: the flat row that tables, figures and scripts read."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from tensordyno.analysis.against_fp32 import Against, Fp32Builds
 from tensordyno.analysis.energy import Energy, Meters
+from tensordyno.analysis.gpu_conditions import GpuReadings
 from tensordyno.analysis.order_statistics import percentiles
 from tensordyno.analysis.proportions import wilson
 from tensordyno.analysis.ratio import is_kept
+from tensordyno.analysis.roofline import roofline, roofs
+from tensordyno.analysis.scaling import scaling
 from tensordyno.errors import StoreError
 from tensordyno.records.base import Record
 from tensordyno.records.burst import Burst
@@ -91,6 +96,31 @@ class Score(Record, frozen=True, kw_only=True):
     top5_difference: Interval | None = None
     top1_p_value: float | None = None  # that both are right equally often (mid-p McNemar)
     fp32_agreement: float | None = None  # of labelled images with the same first class as FP32
+    device_name: str = ""  # the device's own: "NVIDIA H200"
+    device_latency_mean_s: float | None = None  # of a batch, by events on the device's own clock
+    peak_device_bytes: int | None = None  # of device memory, until the first inference
+    asked_bytes: int | None = None  # by the allocation that failed, when memory ran out
+    images_per_s_per_device: tuple[float, ...] = ()  # of each rank; empty for a single device
+    speedup: Interval | None = None  # over the same build on one device
+    scaling_efficiency: Interval | None = None  # speedup over devices
+    device_spread: float | None = None  # fastest over slowest rank, minus 1
+    sustained_images_per_s: float | None = (
+        None  # of the unbroken energy window: after the power cap has bitten
+    )
+    energy_window_s: float | None = None  # time that the energy stands for
+    energy_disagreement: float | None = None  # integral of power over the counter's difference, minus 1
+    idle_power_w: float | None = None  # of the trial's devices, all together
+    net_joules_per_image: float | None = None  # without what they draw when idle
+    images_per_joule: float | None = None  # which is images/s/W
+    cpu_joules_per_image: float | None = None  # of the CPU packages beside a GPU (RAPL)
+    power_limit_w: float | None = None  # of the trial's devices, all together
+    sm_clock_hz: float | None = None  # mean over the kept bursts
+    temperature_max_c: float | None = None
+    throttled: str = ""  # reasons seen during the kept bursts, "sw power cap 84 %"
+    operations_per_s: float | None = None  # 2 x multiply-accumulates x images/s
+    intensity: float | None = None  # operations a byte, if each layer reads and writes memory once
+    peak_share: float | None = None  # of the vendor's figure for this precision
+    ceiling_share: float | None = None  # of the matrix product measured in this run
 
     @property
     def is_timed(self) -> bool:
@@ -124,6 +154,9 @@ def score(
         contended_bursts=sum(b.contended for b in outcome.bursts),
         bursts=len(bursts),
         **_latencies(kept_latencies(outcome, latencies_s)),
+        device_latency_mean_s=_device_latency(bursts),
+        sustained_images_per_s=_sustained(outcome.energy_window),
+        asked_bytes=outcome.shortage.asked_bytes if outcome.shortage else None,
         **_accuracy(outcome),
         **_build(outcome),
         **_energy(energy),
@@ -137,17 +170,26 @@ def scores(run: Run) -> tuple[Score, ...]:
 
     Raises StoreError for a sample file that is broken or does not fit its bursts, and for broken answers.
     """
-    meters, builds = Meters(run.series, run.unavailable), Fp32Builds(run)
+    meters, builds = Meters.of(run), Fp32Builds(run)
     rows = [
         score(
             outcome,
             run.latencies_s(outcome.trial.id),
-            meters.energy(outcome.trial, kept_bursts(outcome)),
+            meters.energy(outcome),
             builds.against(outcome),
         )
         for outcome in run.outcomes
     ]
+    gpus, several = GpuReadings(run), scaling(run)
+    rows = [replace(row, **gpus.fields(o)) for row, o in zip(rows, run.outcomes, strict=True)]
+    above = roofs(run.pages)
+    rows = [replace(row, **roofline(o, _rate(row), above)) for row, o in zip(rows, run.outcomes, strict=True)]
+    rows = [replace(row, **several[row.trial]) if row.trial in several else row for row in rows]
     return (*rows, *(_skipped(skip) for skip in run.skips))
+
+
+def _rate(row: Score) -> float | None:
+    return row.images_per_s.value if row.images_per_s else None
 
 
 def _skipped(skip: Skip) -> Score:
@@ -207,6 +249,18 @@ def _latencies(latencies_s: FloatArray) -> dict[str, Any]:
     }
 
 
+def _sustained(window: Burst | None) -> float | None:
+    """Throughput over the energy window; None without one."""
+    return window.images / window.duration_s if window and window.images else None
+
+
+def _device_latency(bursts: Sequence[Burst]) -> float | None:
+    """Mean time of a batch on the device's own clock; None where a burst has none."""
+    times = [burst.device_s for burst in bursts]
+    known = [time for time in times if time is not None]
+    return math.fsum(known) / sum(b.batches for b in bursts) if known and len(known) == len(times) else None
+
+
 def _accuracy(outcome: Outcome) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if outcome.accuracy:
@@ -229,12 +283,14 @@ def _build(outcome: Outcome) -> dict[str, Any]:
         found |= {"weights": model.weights.value, "parameters": model.parameters, "gmacs": model.macs / 1e9}
     if receipt := outcome.receipt:
         found |= {"engine_version": receipt.version, "threads": receipt.threads}
+        found["device_name"] = receipt.device
     if outcome.process and found.get("threads") is None:
         found["threads"] = outcome.process.threads
     if built := outcome.built:
         times = ("time_to_first_inference_s", "import_s", "load_s", "compile_s", "first_inference_s")
         found |= {name: getattr(built, name) for name in times}
         found["peak_rss_bytes"] = built.peak_rss_bytes or None
+        found["peak_device_bytes"] = built.peak_device_bytes
         found["choices"] = ", ".join(f"{k}={v}" for k, v in sorted(built.choices.items()))
         if built.arithmetic:
             found["int8_layers"] = built.arithmetic.get(Precision.INT8, 0)
@@ -269,10 +325,4 @@ def _against(against: Against | None) -> dict[str, Any]:
 
 
 def _energy(energy: Energy | None) -> dict[str, Any]:
-    if energy is None:
-        return {}
-    return {
-        "joules_per_image": energy.joules_per_image,
-        "power_w": energy.power_w,
-        "energy_method": energy.method,
-    }
+    return {} if energy is None else energy.fields()

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tensordyno.analysis.energy import Meters
@@ -17,10 +18,12 @@ from tensordyno.analysis.summary import flat
 from tensordyno.errors import InstrumentError
 from tensordyno.records.base import Record
 from tensordyno.records.burst import Burst
+from tensordyno.records.device import IdleWindow
+from tensordyno.records.outcome import Outcome
 from tensordyno.records.reading import Channel
 from tensordyno.records.trial import EngineChoice, Trial
 from tensordyno.store.reader import Run, Series
-from tensordyno.vocabulary import Precision
+from tensordyno.vocabulary import Precision, Verdict
 
 
 class Bounds(Record, frozen=True, kw_only=True):
@@ -169,10 +172,42 @@ def check_energy() -> tuple[Finding, ...]:
     )
     findings: list[Finding] = []
     for name, series in traces.items():
-        energy = Meters([series]).energy(trial, bursts)
+        energy = Meters([series]).energy(Outcome(trial=trial, verdict=Verdict.VALID, bursts=tuple(bursts)))
         findings.append(judge(f"{name}, J/image", 792 / 24_000, energy.joules_per_image, ENERGY))
         findings.append(judge(f"{name}, W", 66, energy.power_w, ENERGY))
-    return tuple(findings)
+    return (*findings, *_check_energy_window(trial))
+
+
+def _check_energy_window(trial: Trial) -> tuple[Finding, ...]:
+    """A GPU that draws 100 W, 600 W from 10 s to 16 s while 12,000 images run, and then 100 W again.
+
+    Its counter moves every 100 ms and tells of the step before, its power is read as it is: by both, an
+    image takes 6 s x 600 W / 12,000 = 0.3 J, of which 0.05 J are the idle power's.
+    """
+    times_s = np.arange(0, 30, 0.1)
+    steps_s = np.floor(times_s * 10) / 10 - 0.1
+    told_j = 100 * steps_s + 500 * np.clip(steps_s - 10, 0, 6)
+    drawn_w = np.where((times_s >= 10) & (times_s <= 16), 600.0, 100.0)
+    power = Channel(source="selftest", name="power_instant", unit="W", device="gpu0")
+    counter = Channel(source="selftest", name="energy", unit="J", device="gpu0", cumulative=True)
+    idle = (
+        IdleWindow(when="before", start_s=1, stop_s=6),
+        IdleWindow(when="after", start_s=20, stop_s=25, cool_down_s=4),
+    )
+    outcome = Outcome(
+        trial=msgspec.structs.replace(trial, device="cuda:0"),
+        verdict=Verdict.VALID,
+        energy_window=Burst(start_s=10, stop_s=16, batches=1200, images=12_000),
+    )
+    energy = Meters([Series(power, times_s, drawn_w), Series(counter, times_s, told_j)], idle=idle).energy(
+        outcome
+    )
+    integral = None if energy.disagreement is None else 1 + energy.disagreement
+    return (
+        judge("energy window, J/image", 0.3, energy.joules_per_image, ENERGY),
+        judge("energy window, J/image without idle", 0.25, energy.net_joules_per_image, ENERGY),
+        judge("energy window, integral over counter", 1.0, integral, ENERGY),
+    )
 
 
 def require(findings: Iterable[Finding]) -> None:

@@ -19,6 +19,7 @@ _INTERVALS = frozenset(
     {
         *("images_per_s", "latency_p50_s", "latency_p90_s", "latency_p99_s"),
         *("top1", "top5", "top1_difference", "top5_difference"),
+        *("speedup", "scaling_efficiency"),
     }
 )
 

@@ -1,11 +1,13 @@
 """Warnings about single trials: their weights, their samples, the conditions they were measured under."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from tensordyno.analysis.caution import Warning, about, measured
+from tensordyno.analysis.gpu_conditions import DISTURBED
 from tensordyno.analysis.order_statistics import fewest_samples
 from tensordyno.analysis.scores import Score, kept_bursts
 from tensordyno.records.burst import Burst
@@ -38,7 +40,7 @@ def verification_failed(run: Run, scores: Sequence[Score]) -> list[Warning]:
 
 def unstable(run: Run, scores: Sequence[Score]) -> list[Warning]:
     """The stopping rule was not met in time."""
-    shaky = [s for s in scores if s.verdict is Verdict.UNSTABLE]
+    shaky = [s for s in scores if s.verdict is Verdict.UNSTABLE and s.slug not in DISTURBED]
     sentence = f"{_trials(len(shaky))} did not settle within the time allowed and are not ranked."
     return about("unstable", sentence, shaky)
 
@@ -102,13 +104,17 @@ def default_malloc(run: Run, scores: Sequence[Score]) -> list[Warning]:
 
 
 def energy_unknown(run: Run, scores: Sequence[Score]) -> list[Warning]:
-    """No energy, with the reason for it, one warning a reason."""
+    """No energy though it was asked for, with the reason for it, one warning a kind of reason."""
+    unasked = {o.trial.id for o in run.outcomes if o.trial.measurement.energy_seconds == 0}
+    kinds: dict[str, list[Score]] = {}
+    for score in measured(scores):
+        if score.joules_per_image is None and score.trial not in unasked:
+            kinds.setdefault(re.sub(r"\d[\d.]*", "", score.energy_method), []).append(score)
     found: list[Warning] = []
-    unknown = [s for s in measured(scores) if s.joules_per_image is None]
-    for method in sorted({s.energy_method for s in unknown}):
-        reason = method.partition(": ")[2] or "no telemetry"
-        concerned = [s for s in unknown if s.energy_method == method]
-        found += about("energy-unknown", f"Energy is unknown: {reason}.", concerned)
+    for kind in sorted(kinds):
+        reasons = sorted({s.energy_method.partition(": ")[2] or "no telemetry" for s in kinds[kind]})
+        example = "" if len(reasons) == 1 else ", for example"
+        found += about("energy-unknown", f"Energy is unknown{example}: {reasons[0]}.", kinds[kind])
     return found
 
 

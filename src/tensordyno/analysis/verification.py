@@ -97,6 +97,23 @@ def verify(
     )
 
 
+def worst_repeats(outputs: NDArray[np.floating], reference: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Of outputs (batch, classes) whose images repeat those of `reference` (images, classes), the worst each.
+
+    Row i of the result is the answer to image i that lies farthest from its reference; one that is not finite
+    lies farthest of all. The batch holds at least as many rows as the reference.
+    """
+    images, rows = len(reference), np.arange(len(outputs))
+    error = np.abs(outputs - reference[rows % images]).max(axis=1)
+    error = np.where(np.isfinite(error), error, np.inf)
+    whole = -(-len(outputs) // images)  # the last repetition may be cut short
+    padded = np.full(whole * images, -1.0)
+    padded[: len(outputs)] = error
+    worst = padded.reshape(whole, images).argmax(axis=0) * images + np.arange(images)
+    found: NDArray[np.floating] = outputs[worst]
+    return found
+
+
 def sqnr_db(outputs: FloatArray, reference: FloatArray) -> float | None:
     """Signal to quantisation noise in dB: 10 log10(sum reference^2 / sum (outputs - reference)^2).
 

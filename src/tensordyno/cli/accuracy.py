@@ -4,7 +4,14 @@ from typing import Any
 
 import click
 
-from tensordyno.cli.flags import calibration_options, check_calibration_matters, raw_spec, run_options
+from tensordyno.cli.flags import (
+    DEVICE_HELP,
+    calibration_options,
+    check_calibration_matters,
+    engines_for,
+    raw_spec,
+    run_options,
+)
 
 SUMMARY = "Count right answers in FP32 and INT8, and tell the difference with its interval."
 
@@ -22,7 +29,13 @@ _FLAGS = {
     "preprocess": "preprocessing",
 }
 _ALL_IMAGES = 2**31 - 1  # the largest number a spec takes
-_UNTIMED = {"task": "accuracy", "telemetry": {"sources": [], "overhead": False}}
+_UNTIMED = {
+    "task": "accuracy",
+    "telemetry": {"sources": [], "overhead": False},
+    "largest_batch": False,
+    "ceilings": False,
+}
+_ENGINES, _ENGINES_ON_GPU = "onnxruntime,openvino", "onnxruntime,torch"
 
 
 @click.command("accuracy", short_help=SUMMARY)
@@ -37,13 +50,12 @@ _UNTIMED = {"task": "accuracy", "telemetry": {"sources": [], "overhead": False}}
 @click.option("--precision", default="fp32,int8", show_default=True, help="Number formats to compare.")
 @click.option(
     "--engine",
-    default="onnxruntime,openvino",
-    show_default=True,
-    help="Engines, options after a colon: openvino:hint=throughput.",
+    help="Engines, options after a colon: openvino:hint=throughput. "
+    f"Default: {_ENGINES}; on GPUs {_ENGINES_ON_GPU}.",
 )
 @click.option("--images", type=int, metavar="N", default=_ALL_IMAGES, help="Most test images; default: all.")
 @click.option("--batch", default="32", show_default=True, help="Images answered at a time.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
+@click.option("--device", default="cpu", show_default=True, help=DEVICE_HELP)
 @click.option("--threads", type=int, help="CPU threads; default: every core allowed.")
 @click.option("--seed", type=int, help="Seed of what is drawn at random.")
 @calibration_options
@@ -63,6 +75,7 @@ def command(models: tuple[str, ...], **flags: Any) -> int:
     from tensordyno.cli import execute
     from tensordyno.spec.yaml_file import spec_from_flags
 
+    flags["engine"] = flags["engine"] or engines_for(flags["device"], _ENGINES, _ENGINES_ON_GPU)
     raw, origins = raw_spec(flags, _FLAGS)
     raw |= _UNTIMED | {"models": _networks(models, flags["weights"])}
     origins |= {"models": "MODEL", "task": "dyno accuracy"}

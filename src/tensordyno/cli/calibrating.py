@@ -19,10 +19,10 @@ from tensordyno.plan.make import make_plan
 from tensordyno.records.calibration import CalibrationFacts
 from tensordyno.records.messages import ProgressReport
 from tensordyno.records.trial import Trial
-from tensordyno.run.contender import TrialFailed
 from tensordyno.run.failure import Failure
 from tensordyno.run.prepared_models import PreparedModels
 from tensordyno.run.quantized_models import QuantizedModels
+from tensordyno.run.team import TrialFailed
 from tensordyno.spec.yaml_file import SpecFile
 from tensordyno.vocabulary import Verdict
 

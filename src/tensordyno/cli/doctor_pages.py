@@ -1,28 +1,43 @@
-"""The pages of `dyno doctor`: machine, engines, sensors, and the self-test."""
+"""The pages of `dyno doctor`: machine, GPUs, engines, sensors, and the self-test."""
 
 from rich.table import Table
 from rich.text import Text
 
 from tensordyno.analysis.selftest import Finding, require
+from tensordyno.cli.doctor_gpus import print_ceilings, print_gpus, usable
 from tensordyno.cli.table import console
 from tensordyno.errors import EXIT_NOTHING_VALID
 from tensordyno.records.machine import MachineFacts
 from tensordyno.run.examine import EngineFinding, examine_engines
 from tensordyno.run.selftest import run_selftest
 from tensordyno.telemetry.base import SensorUnavailable, Source, open_sources
+from tensordyno.telemetry.gpu_state import gpu_states
 from tensordyno.telemetry.machine import machine_facts
 from tensordyno.units import bytes_text, significant
 
 
-def print_doctor(device: str) -> int:
-    """Everything about this machine that decides what can be measured on it."""
+def print_doctor(device: str | None, *, ceilings: bool = False) -> int:
+    """Everything about this machine that decides what can be measured on it.
+
+    The engines are asked about `device`; None: about the CPU and, where a GPU answers, about that.
+    """
     out = console()
     _print_machine(machine_facts())
-    out.print(Text("\nEngines", style="bold").append(" (each asked for its receipt)", style="not bold"))
-    working = [_print_engine(finding) for finding in examine_engines(device)]
+    gpus = gpu_states()
+    print_gpus(gpus)
+    working = []
+    for each in [device] if device else ["cpu", *usable(gpus)[:1]]:
+        out.print(
+            Text(f"\nEngines on {each}", style="bold").append(
+                " (each asked for its receipt)", style="not bold"
+            )
+        )
+        working += [_print_engine(finding) for finding in examine_engines(each)]
     out.print("\nSensors", style="bold")
     for source in open_sources():
         _print_sensor(source)
+    if ceilings:
+        print_ceilings([device] if device else ["cpu", *usable(gpus)])
     out.print("\nIs the instrument right?  dyno doctor --selftest", style="dim")
     return 0 if any(working) else EXIT_NOTHING_VALID
 
@@ -67,7 +82,6 @@ def _print_machine(machine: MachineFacts) -> None:
         "turbo": machine.turbo or unknown,
         "virtual": machine.virtual or "no",
         "container": machine.container or "no",
-        "GPUs": ", ".join(machine.gpus) or "none",
         "system": f"{machine.os}, kernel {machine.kernel}, Python {machine.python}",
     }
     out.print("Machine", style="bold")

@@ -15,21 +15,25 @@ from tensordyno.cli.display import make_progress
 from tensordyno.cli.table import print_plan, print_results
 from tensordyno.errors import Interrupted, NothingValid
 from tensordyno.plan.make import make_plan
+from tensordyno.run.launched import from_environment, host
 from tensordyno.run.start import default_root, resume_run, start_run
 from tensordyno.spec.yaml_file import SpecFile
 from tensordyno.store.reader import Run, read_run
 from tensordyno.store.writer import write_whole
-from tensordyno.vocabulary import Verdict
+from tensordyno.vocabulary import Task, Verdict
 
 
 def show_plan(loaded: SpecFile) -> int:
     """Print what would be measured and what would be skipped."""
-    print_plan(make_plan(loaded.spec, loaded.places))
+    loaded = _as_launched(loaded)
+    print_plan(make_plan(loaded.spec, loaded.places, host()))
     return 0
 
 
 def start(loaded: SpecFile, output: Path | None, *, as_json: bool, report: bool) -> int:
     """Run a spec in a new folder; returns the exit status."""
+    loaded = _as_launched(loaded)
+    _gather()
     root = output or default_root(loaded.spec)
     with _resumable(root), make_progress(quiet=as_json) as progress:
         start_run(loaded, root, ["dyno", *sys.argv[1:]], progress)
@@ -38,9 +42,24 @@ def start(loaded: SpecFile, output: Path | None, *, as_json: bool, report: bool)
 
 def resume(root: Path, *, as_json: bool, report: bool) -> int:
     """Go on with a run; returns the exit status."""
+    _gather()
     with _resumable(root), make_progress(quiet=as_json) as progress:
         resume_run(root, progress)
     return _conclude(root, as_json=as_json, report=report)
+
+
+def _as_launched(loaded: SpecFile) -> SpecFile:
+    """Under torchrun or mpirun a spec that does not say on how many devices means one for each rank."""
+    launch = from_environment()
+    if launch is None or loaded.spec.task is Task.ACCURACY or loaded.places.names(("gpus",)):
+        return loaded
+    return SpecFile(msgspec.structs.replace(loaded.spec, gpus=(launch.size,)), loaded.places)
+
+
+def _gather() -> None:
+    """Wait for the other ranks of a launch before anything is written."""
+    if launch := from_environment():
+        launch.gather()
 
 
 @contextmanager

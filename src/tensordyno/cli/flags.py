@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-MEASURE = {"min_seconds": "min_seconds", "max_seconds": "max_seconds", "target": "target_half_width"}
+MEASURE = {
+    "min_seconds": "min_seconds",
+    "max_seconds": "max_seconds",
+    "target": "target_half_width",
+    "energy_seconds": "energy_seconds",
+}
+DEVICE_HELP = "cpu or cuda:N; several with commas, each measured alone."
 CALIBRATION = {
     "calibration": "images",
     "method": "methods",
@@ -22,7 +28,7 @@ CALIBRATION = {
     "fp32_first": "first_layer",
     "fp32_last": "last_layer",
 }
-_KEEPS = ("fp32_first", "fp32_last")  # set, they make their key false
+_DENIALS = ("fp32_first", "fp32_last", "no_ceilings")  # set, they make their key false
 _GROUPS = {"measure": MEASURE, "calibration": CALIBRATION}
 
 _CALIBRATION_OPTIONS = (
@@ -101,15 +107,25 @@ def raw_spec(flags: Mapping[str, Any], keys: Mapping[str, str]) -> tuple[dict[st
     `keys` maps flags to keys of the top level; those of `measure` and `calibration` are known here. A flag
     that is None, or unknown to the command, says nothing.
     """
-    raw = {key: flags[flag] for flag, key in keys.items() if flags[flag] is not None}
+    raw = {key: _value(flag, flags[flag]) for flag, key in keys.items() if flags[flag] is not None}
     origins = {key: flag_text(flag) for flag, key in keys.items() if key in raw}
     for group, members in _GROUPS.items():
         said = [flag for flag in members if flags.get(flag) is not None]
         if said:
-            raw[group] = {members[flag]: False if flag in _KEEPS else flags[flag] for flag in said}
+            raw[group] = {members[flag]: _value(flag, flags[flag]) for flag in said}
             origins |= {f"{group}.{members[flag]}": flag_text(flag) for flag in said}
             origins[group] = ", ".join(map(flag_text, said))
     return raw, origins
+
+
+def _value(flag: str, said: Any) -> Any:
+    return False if flag in _DENIALS else said
+
+
+def engines_for(devices: str, on_cpu: str, on_gpu: str) -> str:
+    """Default engines of a verb for the devices as they were typed: those of a CPU if one is among them."""
+    words = [word.strip() for word in devices.split(",")]
+    return on_gpu if all(word.startswith("cuda") for word in words) else on_cpu
 
 
 def flag_text(flag: str) -> str:

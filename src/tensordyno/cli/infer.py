@@ -4,7 +4,14 @@ from typing import Any
 
 import click
 
-from tensordyno.cli.flags import calibration_options, check_calibration_matters, raw_spec, run_options
+from tensordyno.cli.flags import (
+    DEVICE_HELP,
+    calibration_options,
+    check_calibration_matters,
+    engines_for,
+    raw_spec,
+    run_options,
+)
 
 SUMMARY = "Measure inference of a model over engines, precisions and batch sizes."
 
@@ -15,6 +22,7 @@ _FLAGS = {
     "batch": "batch_sizes",
     "boundary": "boundaries",
     "device": "devices",
+    "gpus": "gpus",
     "weights": "weights",
     "data": "dataset",
     "threads": "threads",
@@ -24,16 +32,18 @@ _FLAGS = {
     "latency_bound": "latency_bound_s",
     "skip_unreadable": "skip_unreadable",
     "preprocess": "preprocessing",
+    "no_ceilings": "ceilings",
 }
+_ENGINES_ON_GPU = "torch,torch-compile,onnxruntime"
+_ENGINES = f"{_ENGINES_ON_GPU},openvino"
 
 
 @click.command("infer", short_help=SUMMARY)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option(
     "--engine",
-    default="torch,torch-compile,onnxruntime,openvino",
-    show_default=True,
-    help="Engines, options after a colon: openvino:hint=throughput.",
+    help="Engines, options after a colon: openvino:hint=throughput. "
+    f"Default: {_ENGINES}; the last not on GPUs.",
 )
 @click.option(
     "--precision",
@@ -42,7 +52,12 @@ _FLAGS = {
     help="fp32, tf32, bf16, fp16, int8; several with commas.",
 )
 @click.option("--batch", default="1", show_default=True, help="Batch sizes: 1,8,32 or 1:4096:x2.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
+@click.option("--device", default="cpu", show_default=True, help=DEVICE_HELP)
+@click.option(
+    "--gpus",
+    metavar="N,...",
+    help="Devices that measure together, one process each, from --device on: 1,2,4. Default: 1.",
+)
 @click.option(
     "--boundary",
     default="host",
@@ -57,6 +72,18 @@ _FLAGS = {
 @click.option("--min-seconds", type=float, help="Least measured time of a trial.")
 @click.option("--max-seconds", type=float, help="Most time of a trial.")
 @click.option("--target", type=float, help="Wanted half-width of the 95 % interval, e.g. 0.01.")
+@click.option(
+    "--energy-seconds",
+    type=float,
+    metavar="S",
+    help="Full load for the energy alone, after measuring; default: 5 on a GPU, else 0.",
+)
+@click.option(
+    "--no-ceilings",
+    is_flag=True,
+    default=None,
+    help="Do not measure what GPUs reach with plain matrix products and copies.",
+)
 @click.option("--baseline", metavar="ENGINE", help="Engine that ratios refer to.")
 @click.option("--latency-bound", type=float, metavar="SECONDS", help="Report the best throughput within it.")
 @calibration_options
@@ -71,10 +98,12 @@ def command(models: tuple[str, ...], **flags: Any) -> int:
     dyno infer resnet50 --engine torch,openvino --precision fp32,bf16 --batch 1,8,32
     dyno infer my.onnx --engine onnxruntime,openvino:hint=throughput --batch 1:64:x2
     dyno infer my.onnx --engine openvino --precision fp32,int8 --data photos --method mse
+    dyno infer resnet50 --device cuda:0 --gpus 1,2,4 --precision fp32,tf32,fp16 --batch 1:4096:x2
     """
     from tensordyno.cli import execute
     from tensordyno.spec.yaml_file import spec_from_flags
 
+    flags["engine"] = flags["engine"] or engines_for(flags["device"], _ENGINES, _ENGINES_ON_GPU)
     raw, origins = raw_spec(flags, _FLAGS)
     raw["models"], origins["models"] = list(models), "MODEL"
     loaded = spec_from_flags(raw, origins, flags["sets"], name="-".join(models))

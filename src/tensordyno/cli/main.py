@@ -7,16 +7,18 @@ Exit codes: 0 done; 1 nothing was VALID; 2 wrong usage, spec or data; 3 missing 
 import os
 import sys
 import traceback
+from contextlib import suppress
 
 import click
 
 from tensordyno import __version__
 from tensordyno.catalogue import Catalogue
 from tensordyno.errors import DynoError
+from tensordyno.run.launch_place import place_in
 
 _SHARED_CODE = frozenset(
-    {"main", "execute", "display", "plain", "table", "doctor_pages"}
-    | {"flags", "accuracy_table", "calibrating", "calibration_page"}
+    {"main", "execute", "display", "plain", "table", "doctor_gpus", "doctor_pages"}
+    | {"flags", "accuracy_table", "compare_table", "calibrating", "calibration_page"}
 )
 VERBS = Catalogue("cli", "command", besides=_SHARED_CODE)
 _ORDER = ("doctor", "run", "infer", "accuracy", "quantize", "report", "compare", "ls", "completion")
@@ -63,14 +65,22 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 def main() -> None:
     """Entry point: every failure becomes one line and an exit code."""
-    sys.exit(_status())
+    status = _status()
+    if place_in() is not None:
+        from tensordyno.run.launched import farewell
+
+        with suppress(KeyboardInterrupt):
+            farewell()
+    sys.exit(status)
 
 
 def _status() -> int:
     debug = "--debug" in sys.argv
     status = None
     try:
-        status = cli(standalone_mode=False, prog_name="dyno")
+        status = _serve_launch()
+        if status is None:
+            status = cli(standalone_mode=False, prog_name="dyno")
     except DynoError as error:
         _say(error.line())
         _trace(debug)
@@ -90,6 +100,16 @@ def _status() -> int:
         _trace(debug)
         return 70
     return status if isinstance(status, int) else 0
+
+
+def _serve_launch() -> int | None:
+    """Serve rank 0 where a launcher started us beside it; None: we are to do what was asked ourselves."""
+    place = place_in()
+    if place is None or place.rank == 0:
+        return None
+    from tensordyno.run.launch_serve import serve_launch
+
+    return serve_launch(place)
 
 
 def _wrong_usage(error: click.ClickException) -> int:

@@ -50,6 +50,7 @@ class TorchEager(TorchEngine):
             self.lay_out(self._asked)
         elif not self._times_s:  # a resized network keeps its layout
             self.lay_out(self._faster(example))
+            self.release()  # the peak of memory is to be this batch's, not the comparison's
         # after the layouts were compared: by heuristics that is ten times as fast
         self.choose_algorithms(min(self._times_s.values(), default=None))
 

@@ -23,7 +23,7 @@ from tensordyno.figures.panels import (
 )
 from tensordyno.figures.style import engine_scale, precision_scale
 from tensordyno.store.reader import Run
-from tensordyno.vocabulary import Precision
+from tensordyno.vocabulary import Precision, Task
 
 SHAPE = Shape(columns=2, width=300, margin=250, pick="precision")
 
@@ -43,7 +43,8 @@ class AccuracyDots(Figure):
         labels = Labels(scores)
         judged = [s for s in scores if s.top1 is not None]
         if not judged:
-            return Empty("No network was run on labelled images with trained weights.")
+            reason = "No network was run on labelled images with trained weights."
+            return Empty(reason, expected=any(_is_labelled(s) for s in scores))
         most: dict[tuple[str, str], Score] = {}
         for score in sorted(judged, key=lambda s: (-s.accuracy_images, s.batch_size)):
             most.setdefault((labels.panel(score), labels.series(score)), score)
@@ -72,6 +73,11 @@ class AccuracyDots(Figure):
         shapes = precision_scale([r["precision"] for r in data.rows])
         draw = partial(_panel, alt, data.rows, scale, shapes)
         return arrange(build_panels(panel_names(data.rows), draw), data.rows, SHAPE, self.title)
+
+
+def _is_labelled(score: Score) -> bool:
+    """Whether a trial was to be run on images whose classes are known."""
+    return score.task == Task.ACCURACY or score.dataset != "synthetic"
 
 
 def _value(score: Score) -> float:

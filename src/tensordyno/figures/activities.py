@@ -1,6 +1,6 @@
 """What each engine did when, as bars few enough to draw however long the run was."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,6 +16,11 @@ FloatArray = NDArray[np.float64]
 MOST_LANES = 10
 MOST_BARS = 1500
 COLUMNS = 400  # moments of a thinned lane
+REST = "devices at rest"  # the lane of the idle windows
+
+# What a stretch of the run was for, whichever engine it served.
+_PURPOSE = {"warm-up": "warm-up", "measured": "measured", "contended": "measured"}
+_PURPOSE |= {name: name for name in ("energy window", "idle")}
 
 
 class Activity(NamedTuple):
@@ -29,47 +34,73 @@ class Activity(NamedTuple):
 
 
 def activities(run: Run) -> tuple[tuple[Row, ...], str]:
-    """Rows `lane, phase, start, stop, trial` in seconds since the start, and a note on what is left out.
+    """Rows `lane, trial, phase, start, stop`, and a note on what is left out.
 
-    A run with more than `MOST_BARS` activities is cut into `COLUMNS` moments, each with the activity
-    that took most of it.
+    `start` and `stop` are lists in seconds since the start, for all stretches of that trial and phase. A run
+    with more than `MOST_BARS` of them is cut into `COLUMNS` moments, each with the activity that took most
+    of it.
     """
-    timed = [o for o in run.outcomes if o.trial.measurement.clock == "real"]  # a fake clock begins at 0
-    done = [activity for outcome in timed for activity in _of_outcome(outcome)]
-    lanes = in_order(activity.lane for activity in done)
+    done = _done(run)
+    lanes = in_order(activity.lane for activity in done if activity.lane != REST)
     note = ""
     if len(lanes) > MOST_LANES:
         note = f"Showing {MOST_LANES} of {len(lanes)} engines."
         lanes = lanes[:MOST_LANES]
-        done = [activity for activity in done if activity.lane in set(lanes)]
+    lanes += [REST] if run.idle else []
+    done = [activity for activity in done if activity.lane in set(lanes)]
     if len(done) > MOST_BARS:
         note = f"{note} Short activities are drawn as the longest at their moment.".strip()
-        edges = np.linspace(run.header.clock_start_s, max(a.stop_s for a in done), COLUMNS + 1)
+        edges = _edges(run, done)
         done = [thin for lane in lanes for thin in _thinned(lane, done, edges)]
-    return tuple(_row(activity, run.header.clock_start_s) for activity in done), note
+    return _rows(done, run.header.clock_start_s), note
+
+
+def purposes(run: Run) -> tuple[Row, ...]:
+    """What the run as a whole did at each moment: rows `shaded, phase, start, stop` as in `activities`.
+
+    The phases are build, warm-up, measured, energy window and idle.
+    """
+    done = [a._replace(lane="", phase=_PURPOSE.get(a.phase, "build")) for a in _done(run)]
+    thin = _thinned("", done, _edges(run, done)) if done else []
+    rows = _rows(thin, run.header.clock_start_s)
+    return tuple({"shaded": True, **{key: row[key] for key in ("phase", "start", "stop")}} for row in rows)
+
+
+def _done(run: Run) -> list[Activity]:
+    """Everything of every engine, then the idle windows."""
+    timed = [o for o in run.outcomes if o.trial.measurement.clock == "real"]  # a fake clock begins at 0
+    done = [activity for outcome in timed for activity in _of_outcome(outcome)]
+    return [*done, *(Activity(REST, f"{i.when} the trials", "idle", i.start_s, i.stop_s) for i in run.idle)]
 
 
 def _of_outcome(outcome: Outcome) -> Iterator[Activity]:
-    """Phases, with the measuring phase replaced by its bursts, which say whether they were contended."""
+    """Phases; measuring is replaced by its bursts, which say whether they were contended."""
     lane, trial = outcome.trial.engine.label, outcome.trial.id
     for phase in outcome.phases:
-        if phase.name != "measure" and phase.stop_s > phase.start_s:
+        if phase.name not in ("measure", "energy") and phase.stop_s > phase.start_s:
             yield Activity(lane, trial, phase.name, phase.start_s, phase.stop_s)
     for burst in outcome.bursts:
         if burst.stop_s > burst.start_s:
             name = "contended" if burst.contended else "measured"
             yield Activity(lane, trial, name, burst.start_s, burst.stop_s)
+    if window := outcome.energy_window:
+        yield Activity(lane, trial, "energy window", window.start_s, window.stop_s)
 
 
-def _row(activity: Activity, zero_s: float) -> Row:
-    start, stop = round(activity.start_s - zero_s, 3), round(activity.stop_s - zero_s, 3)
-    return {
-        "lane": activity.lane,
-        "trial": activity.trial,
-        "phase": activity.phase,
-        "start": start,
-        "stop": stop,
-    }
+def _edges(run: Run, done: Sequence[Activity]) -> FloatArray:
+    return np.linspace(run.header.clock_start_s, max(a.stop_s for a in done), COLUMNS + 1)
+
+
+def _rows(done: Iterable[Activity], zero_s: float) -> tuple[Row, ...]:
+    """One row a lane, trial and phase: a row a stretch would be most of a large report."""
+    rows: dict[tuple[str, str, str], Row] = {}
+    for activity in done:
+        key = activity[:3]
+        names = dict(zip(("lane", "trial", "phase"), key, strict=True))
+        row = rows.setdefault(key, {**names, "start": [], "stop": []})
+        row["start"].append(round(activity.start_s - zero_s, 3))
+        row["stop"].append(round(activity.stop_s - zero_s, 3))
+    return tuple(rows.values())
 
 
 def _thinned(lane: str, done: list[Activity], edges: FloatArray) -> list[Activity]:

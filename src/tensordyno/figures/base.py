@@ -10,7 +10,14 @@ from tensordyno.catalogue import Catalogue
 from tensordyno.store.reader import Run
 
 FIGURES = Catalogue(
-    "figures", "figure", besides=frozenset({"style", "panels", "labels", "activities", "strips"})
+    "figures",
+    "figure",
+    besides=frozenset(
+        {
+            *("style", "panels", "labels", "activities", "strips", "sweeps", "roof_lines", "energy_bars"),
+            *("compared", "compared_batches", "compared_ratios"),  # of several runs, not of one
+        }
+    ),
 )
 
 Row = dict[str, Any]  # JSON values only
@@ -23,13 +30,15 @@ class FigureData:
 
     `columns` maps row fields to the headings, units included, of the table given beside the chart;
     `table` holds that table's rows where they are not the chart's. `finding` is one sentence about
-    these very rows; `note` says what was left out, if anything.
+    these very rows; `note` says what was left out, if anything. `how_to_read` stands for the figure's own
+    where these rows are drawn in another way.
     """
 
     rows: tuple[Row, ...]
     columns: dict[str, str]
     finding: str
     note: str = ""
+    how_to_read: str = ""
     table: tuple[Row, ...] | None = None
 
     @property
@@ -50,15 +59,11 @@ class Empty:
     expected: bool = True
 
 
-class Figure(ABC):
-    """One kind of chart. Each member module defines `MEMBER = <an instance>`."""
+class Chart(ABC):
+    """What turns rows into a drawing, and tells how to read it."""
 
     title: ClassVar[str]
     how_to_read: ClassVar[str]  # one sentence
-
-    @abstractmethod
-    def data(self, run: Run, scores: Sequence[Score]) -> FigureData | Empty:
-        """The rows to draw, thinned to what a page can show, or the reason why there are none."""
 
     @abstractmethod
     def chart(self, data: FigureData) -> Spec:
@@ -66,6 +71,14 @@ class Figure(ABC):
 
         Raises MissingPackage when Altair is not installed.
         """
+
+
+class Figure(Chart):
+    """One kind of chart of a run. Each member module defines `MEMBER = <an instance>`."""
+
+    @abstractmethod
+    def data(self, run: Run, scores: Sequence[Score]) -> FigureData | Empty:
+        """The rows to draw, thinned to what a page can show, or the reason why there are none."""
 
 
 def figure(name: str) -> Figure:

@@ -22,6 +22,7 @@ from tensordyno.figures.panels import (
 )
 from tensordyno.figures.style import engine_scale
 from tensordyno.store.reader import Run
+from tensordyno.vocabulary import Precision, Task
 
 MOST_PANELS = 9
 SHAPE = Shape(columns=3, width=180, margin=160)
@@ -40,14 +41,18 @@ class EngineBars(Figure):
         """One row a measured trial that has a reference, fastest first, one panel a batch size."""
         baseline = chosen_baseline(run, scores)
         labels = Labels(scores)
-        groups = _groups(scores, labels, baseline)
+        every = _groups(scores, labels, baseline)
+        groups = every if len(every) <= MOST_PANELS else _one_a_network(every, labels)
         shown = [score for group in groups[:MOST_PANELS] for score in group]
         rows = _rows(shown, relative(shown, bursts_of(run), baseline), labels, baseline)
         if not rows:
-            return Empty("No two configurations share a network and a batch size with a valid FP32 baseline.")
+            reason = "No two configurations share a network and a batch size with a valid FP32 baseline."
+            return Empty(reason, expected=bool(run.header.baseline) or _asked(scores, labels))
         note = f"The baseline (1×) is {baseline} fp32."
+        if len(groups) < len(every):
+            note += " Each network at its largest batch size with most configurations; all are in trials.csv."
         if len(groups) > MOST_PANELS:
-            note += f" Showing the first {MOST_PANELS} of {len(groups):,} panels; all are in trials.csv."
+            note += f" Showing the first {MOST_PANELS} of {len(groups):,} panels."
         columns = {
             "panel": "Network, batch",
             "series": "Configuration",
@@ -66,6 +71,16 @@ class EngineBars(Figure):
         return arrange(build_panels(panel_names(data.rows), draw), data.rows, SHAPE, self.title)
 
 
+def _asked(scores: Sequence[Score], labels: Labels) -> bool:
+    """Whether something was to stand beside an FP32 build of its network and batch size."""
+    found: dict[tuple[str, int], set[tuple[str, str]]] = {}
+    for score in scores:
+        if score.task != Task.ACCURACY:
+            asked = labels.engine(score), score.precision
+            found.setdefault((labels.panel(score), score.batch_size), set()).add(asked)
+    return any(len(a) > 1 and any(p == Precision.FP32 for _, p in a) for a in found.values())
+
+
 def _groups(scores: Sequence[Score], labels: Labels, baseline: str) -> list[list[Score]]:
     """Measured trials of one network and batch size, where one is the baseline and one is not."""
     known = {score.trial for score in references(scores, baseline)} if baseline else set()
@@ -76,6 +91,16 @@ def _groups(scores: Sequence[Score], labels: Labels, baseline: str) -> list[list
     order = in_order(panel for panel, _ in found)
     keys = sorted(found, key=lambda key: (order.index(key[0]), key[1]))
     return [found[key] for key in keys if len(found[key]) > 1 and known & {s.trial for s in found[key]}]
+
+
+def _one_a_network(groups: Sequence[list[Score]], labels: Labels) -> list[list[Score]]:
+    """Of each network the batch size with most configurations, the largest of several."""
+    found: dict[str, list[Score]] = {}
+    for group in groups:
+        kept = found.setdefault(labels.panel(group[0]), group)
+        if len(group) >= len(kept):
+            found[labels.panel(group[0])] = group
+    return list(found.values())
 
 
 def _rows(

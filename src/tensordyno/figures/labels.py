@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from tensordyno.analysis.alike import Question, question
+from tensordyno.analysis.alike import Question, question, threads_that_matter
 from tensordyno.analysis.scores import Score
 from tensordyno.vocabulary import Precision
 
@@ -30,31 +30,47 @@ class Labels:
         self._counts = len({(q.devices, q.nodes) for q in asked}) > 1
         self._datasets = len({(q.model, q.dataset) for q in asked}) > len({q.model for q in asked})
         self._allocators = len({s.allocator for s in scores}) > 1
-        self._threads = len({s.threads for s in scores if s.threads}) > 1
+        self._threads = len({t for s in scores if (t := threads_that_matter(s))}) > 1
+        self._several_gpus = len({q.device for q in asked if q.device.startswith("cuda")}) > 1
         self._calibrations = [what for what, name in _CALIBRATIONS.items() if _varies(name, scores)]
 
     def panel(self, score: Score | Question) -> str:
-        """What may be compared: 'resnet50', or 'resnet50, device boundary, 2 x cuda'."""
+        """What may be compared: 'resnet50', or 'resnet50, device boundary, 2 GPUs'."""
         parts = [score.model]
         if self._datasets:
             parts.append(score.dataset)
         if self._boundaries:
             parts.append(f"{score.boundary} boundary")
         if self._counts:
-            parts.append(f"{score.devices} x {score.device}")
+            parts.append(self.devices(score))
         elif self._devices:
-            parts.append(score.device)
+            parts.append(self._device(score))
         if self._counts and score.nodes > 1:
             parts.append(f"{score.nodes} nodes")
         return ", ".join(parts)
+
+    def devices(self, score: Score | Question) -> str:
+        """How many devices, as people say it: '1 GPU', '2 GPUs', 'CPU', 'CPU in 2 parts'."""
+        kind, _, number = score.device.partition(":")
+        if kind == "cpu":
+            return f"CPU in {score.devices} parts" if score.devices > 1 else "CPU"
+        noun = "GPU" if kind == "cuda" else kind
+        count = f"{score.devices} {noun}{'s' if score.devices > 1 else ''}"
+        return f"{count} from {number}" if self._several_gpus and number else count
+
+    def _device(self, score: Score | Question) -> str:
+        """'CPU', 'GPU', or 'GPU 1' where trials ran on several."""
+        kind, _, number = score.device.partition(":")
+        noun = {"cpu": "CPU", "cuda": "GPU"}.get(kind, score.device)
+        return f"{noun} {number}" if kind == "cuda" and self._several_gpus else noun
 
     def engine(self, score: Score) -> str:
         """The engine with its options and the process settings that differ."""
         extra = []
         if self._allocators and score.allocator != "default":
             extra.append(f"malloc {score.allocator}")
-        if self._threads and score.threads:
-            extra.append(f"{score.threads} threads")
+        if self._threads and (threads := threads_that_matter(score)):
+            extra.append(f"{threads} thread{'' if threads == 1 else 's'}")
         return " ".join([score.engine, *([f"[{', '.join(extra)}]"] if extra else [])])
 
     def series(self, score: Score) -> str:

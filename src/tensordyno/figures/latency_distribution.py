@@ -42,7 +42,10 @@ class LatencyDistribution(Figure):
     )
 
     def data(self, run: Run, scores: Sequence[Score]) -> FigureData | Empty:
-        """A row a tick and one with percentiles a configuration, at the smallest batch size of a panel."""
+        """A row a configuration with its percentiles and ticks, at the smallest batch size of a panel.
+
+        The ticks are a list `ms` in it: a row a tick would be most of a large report.
+        """
         labels = Labels(scores)
         timed = [s for s in scores if s.verdict.is_measured and s.latency_p50_s]
         if not timed:
@@ -57,8 +60,8 @@ class LatencyDistribution(Figure):
         shown, note = first_panels([_summary(s, labels) for s in chosen])
         most = max(21, min(MOST_TICKS, MOST_ROWS // len(shown)))
         strips = [_ticks(run, row, most) for row in shown]
-        labelled = [{**row, "edge_ms": _edge(row, strip)} for row, strip in zip(shown, strips, strict=True)]
-        ticks = [tick for strip in strips for tick in strip]
+        told = zip(shown, strips, strict=True)
+        rows = tuple({**row, "edge_ms": _edge(row, strip), "ms": strip} for row, strip in told)
         columns = {
             "panel": "Network, batch",
             "series": "Configuration",
@@ -68,9 +71,7 @@ class LatencyDistribution(Figure):
             "worst_ms": "Worst, ms",
             "batches": "Batches timed",
         }
-        return FigureData(
-            rows=(*labelled, *ticks), table=shown, columns=columns, finding=_finding(shown), note=note
-        )
+        return FigureData(rows=rows, table=shown, columns=columns, finding=_finding(shown), note=note)
 
     def chart(self, data: FigureData) -> Spec:
         """Strips of ticks on a logarithmic axis."""
@@ -104,19 +105,18 @@ def _summary(score: Score, labels: Labels) -> Row:
     }
 
 
-def _ticks(run: Run, summary: Row, most: int) -> list[Row]:
-    """Evenly spaced order statistics of the kept batches, smallest and largest included."""
+def _ticks(run: Run, summary: Row, most: int) -> list[float]:
+    """Milliseconds: evenly spaced order statistics of the kept batches, smallest and largest included."""
     outcome = next(o for o in run.outcomes if o.trial.id == summary["trial"])
     samples = np.sort(kept_latencies(outcome, run.latencies_s(outcome.trial.id)))
     count = min(most, len(samples))
     places = np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))
-    names = {key: summary[key] for key in ("panel", "series", "engine")}
-    return [{**names, "ms": rounded(1e3 * float(samples[i]), 4)} for i in places]
+    return [rounded(1e3 * float(samples[i]), 4) or 0.0 for i in places]
 
 
-def _edge(summary: Row, strip: Sequence[Row]) -> float:
+def _edge(summary: Row, strip: Sequence[float]) -> float:
     """Where the label stands: right of nearly all ticks, a far outlier apart."""
-    nearly_all = strip[round(0.95 * (len(strip) - 1))]["ms"]
+    nearly_all = strip[round(0.95 * (len(strip) - 1))]
     return float(max(nearly_all, summary["p99_ms"] or 0.0))
 
 
@@ -150,8 +150,10 @@ def _panel(alt: Any, rows: Sequence[Row], scale: dict[str, list[str]], name: str
         worst_ms="worst, ms #",
         batches="batches timed",
     )
-    samples = base.mark_tick(thickness=1, opacity=0.35, size=12).encode(
-        x=alt.X("ms:Q", **x_axis), color=colour
+    samples = (
+        base.transform_flatten(["ms"])
+        .mark_tick(thickness=1, opacity=0.35, size=12)
+        .encode(x=alt.X("ms:Q", **x_axis), color=colour)
     )
     median = base.mark_tick(thickness=3, size=18).encode(x="p50_ms:Q", color=colour, tooltip=tip)
     far = base.mark_point(shape="diamond", filled=True, size=60, opacity=1).encode(

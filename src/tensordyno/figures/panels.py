@@ -40,16 +40,25 @@ def rounded(value: float | None, digits: int = 5) -> float | None:
     return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
 
 
+_FINE = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)  # of a decade
+
+
 def log_axis(low: float, high: float, room: float = 1.5) -> tuple[list[float], list[float]]:
     """Domain and tick values of a logarithmic axis for positive values from `low` to `high`.
 
-    `room` widens the domain at both ends. Ticks are 1, 2, 5 a decade, or whole decades over a long span.
+    `room` widens the domain at both ends. Ticks are 1, 2, 5 a decade, whole decades over a long span, and
+    more over a short one, which would else have none.
     """
     domain = [low / room, high * room]
     first, last = math.floor(math.log10(domain[0])), math.ceil(math.log10(domain[1]))
     steps = (1, 2, 5) if math.log10(domain[1] / domain[0]) < 3 else (1,)
-    ticks = [float(f"{m}e{e}") for e in range(first, last + 1) for m in steps]
-    return [float(f"{d:.4g}") for d in domain], [t for t in ticks if domain[0] <= t <= domain[1]]
+    ticks: list[float] = []
+    for wanted in (steps, range(1, 10), _FINE):
+        every = (float(f"{m}e{e}") for e in range(first, last + 1) for m in wanted)
+        ticks = [t for t in every if domain[0] <= t <= domain[1]]
+        if len(ticks) > 1:
+            break
+    return [float(f"{d:.4g}") for d in domain], ticks
 
 
 def spread(values: Sequence[float], least: float) -> list[float]:
@@ -72,7 +81,7 @@ def spread(values: Sequence[float], least: float) -> list[float]:
 
 
 def first_panels(
-    rows: Sequence[Row], kind: str = "models", *, limit: int = PANEL_LIMIT
+    rows: Sequence[Row], kind: str = "panels", *, limit: int = PANEL_LIMIT
 ) -> tuple[tuple[Row, ...], str]:
     """The rows of the first `limit` panels, and a sentence about the rest (empty if there is none)."""
     names = list(dict.fromkeys(row["panel"] for row in rows))
@@ -129,6 +138,11 @@ def arrange(panels: Sequence[Spec], rows: Sequence[Row], shape: Shape, descripti
         views = [_name_first_view(each, f"panel_{i}") for i, each in enumerate(panels)]
         spec["params"] = [{"name": PICK, "select": select, "bind": "legend", "views": views}]
     return spec
+
+
+def beside_each_other(spec: Spec) -> Spec:
+    """The specification with each panel's own series side by side, not with room for all panels' series."""
+    return {**spec, "resolve": {"scale": {"xOffset": "independent"}}}
 
 
 def _name_first_view(panel: Spec, name: str) -> str:

@@ -1,5 +1,6 @@
 """Throughput against latency: which configurations nothing else beats on both."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -29,6 +30,8 @@ from tensordyno.store.reader import Run
 from tensordyno.vocabulary import Verdict
 
 SHAPE = Shape(columns=2, width=350, margin=90, pick="engine")
+FEWEST = 3  # points of a panel
+DENSE = 6  # points of a front above which there is no room above them
 
 
 class Pareto(Figure):
@@ -47,7 +50,9 @@ class Pareto(Figure):
         if not valid:
             return Empty("No valid trial has both a throughput and a latency.")
         named = _front_labels(valid, labels)
-        rows, note = first_panels([_row(s, labels, named) for s in valid])
+        rows, note = first_panels(_with_a_choice([_row(s, labels, named) for s in valid]))
+        if not rows:
+            return Empty("No network has a choice of configurations.", expected=False)
         bound_s = run.header.latency_bound_s
         if bound_s:
             rows = tuple({**row, "bound_ms": rounded(1e3 * bound_s)} for row in rows)
@@ -72,15 +77,25 @@ class Pareto(Figure):
         return arrange(build_panels(panel_names(data.rows), draw), data.rows, SHAPE, self.title)
 
 
+def _with_a_choice(rows: Sequence[Row]) -> list[Row]:
+    """The rows of panels with enough points for a chart to say more than the answer does."""
+    count = Counter(row["panel"] for row in rows)
+    return [row for row in rows if count[row["panel"]] >= FEWEST]
+
+
 def _front_labels(valid: Sequence[Score], labels: Labels) -> dict[str, str]:
-    """The trials on a front, each with its name where that changes along the front."""
+    """The trials on a front, each with its name where that changes along the front.
+
+    Along a dense front each name stands once.
+    """
     named: dict[str, str] = {}
     for _, members in by_question(valid):
-        previous = ""
-        for score in pareto(members):
+        front = pareto(members)
+        told: list[str] = []
+        for score in front:
             series = labels.series(score)
-            named[score.trial] = "" if series == previous else series
-            previous = series
+            named[score.trial] = "" if series in (told if len(front) > DENSE else told[-1:]) else series
+            told.append(series)
     return named
 
 
@@ -143,7 +158,10 @@ def _panel(
     )
     points = configuration_points(alt, base, engines, shapes, tip)
     line = front.mark_line(interpolate="step-after", strokeWidth=1.2, style="plain")
-    names = front.mark_text(align="left", dx=-4, dy=-30, style="value")
+    dense = sum(r["front"] for r in mine) > DENSE
+    names = front.mark_text(
+        align="left", style="value", **({"dx": 9, "dy": 11} if dense else {"dx": -4, "dy": -30})
+    )
     sizes = front.mark_text(dy=-11, style="soft").encode(text="batch:N")
     layers = [line, points, names.encode(text="label:N"), sizes]
     bound = mine[0].get("bound_ms")

@@ -28,6 +28,17 @@ PRECISION_SHAPES = {
     "fp8": "cross",
 }
 
+# Number formats, in figures that compare them within one engine.
+PRECISION_COLOURS = {
+    "fp32": "#4f7fc4",
+    "tf32": "#2f9c8a",
+    "bf16": "#d08a2c",
+    "fp16": "#c8504a",
+    "int8": "#8470dc",
+    "fp8": "#96892a",
+}
+_MARKS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+
 # Calibration methods; none is an engine's colour.
 METHOD_COLOURS = {
     "minmax": "#9a7420",
@@ -42,7 +53,7 @@ PHASE_COLOURS = {
     "import": "#2f4b7c",
     "load": "#5b7db1",
     "prepare": "#2f4b7c",
-    "build": "#5b7db1",
+    "build": "#93a7c9",
     "compile": "#e0913a",
     "first inference": "#9a9da3",
     "verify": "#9a76b8",
@@ -50,7 +61,14 @@ PHASE_COLOURS = {
     "warm-up": "#e0b04a",
     "measured": "#2f9c8a",
     "contended": "#c8442b",
+    "energy window": "#8ab33a",
+    "idle": "#6f7788",
 }
+# Devices of one kind, by number.
+DEVICE_COLOURS = (
+    *("#4f7fc4", "#d1762f", "#2f9c8a", "#b85ea8"),
+    *("#c8443f", "#96892a", "#7b6fd0", "#868d97"),
+)
 
 FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif"
 
@@ -79,6 +97,18 @@ def precision_scale(precisions: Sequence[str]) -> dict[str, list[str]]:
     known = [p for p in PRECISION_SHAPES if p in precisions]
     other = sorted(set(precisions) - set(known))
     return {"domain": known + other, "range": [PRECISION_SHAPES[p] for p in known] + ["stroke"] * len(other)}
+
+
+def precision_colours(precisions: Sequence[str]) -> dict[str, list[str]]:
+    """A colour scale for the precisions present, in the order of `PRECISION_COLOURS`."""
+    known = [p for p in PRECISION_COLOURS if p in precisions]
+    other = sorted(set(precisions) - set(known))
+    return {"domain": known + other, "range": [PRECISION_COLOURS.get(p, _RESERVE[0]) for p in known + other]}
+
+
+def series_marks(names: Sequence[str]) -> dict[str, list[str]]:
+    """A shape scale for series by name, in the order given; shapes repeat after six."""
+    return {"domain": list(names), "range": [_MARKS[i % len(_MARKS)] for i in range(len(names))]}
 
 
 def method_colour(method: str) -> str:

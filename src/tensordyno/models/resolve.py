@@ -82,7 +82,7 @@ def _module(model: str, weights: str | None, seed: int) -> Resolved:
 
 
 def bare_definition(model: str, classes: int) -> "nn.Module":
-    """The module of a network in evaluation mode, its weights to be assigned (`load_state_dict(assign=True)`).
+    """The module of a network in evaluation mode, for `load_state_dict(assign=True)`.
 
     Those of the catalogue's networks are on PyTorch's `meta` device: no time is spent on values that are
     replaced anyway. Raises like `resolve`.

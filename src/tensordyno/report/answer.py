@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from tensordyno.analysis.baseline import Relative
 from tensordyno.analysis.best import Answer, BoundedChoice, Choice, best
 from tensordyno.analysis.scores import Score
-from tensordyno.figures.labels import Labels, points
+from tensordyno.figures.labels import Labels, in_order, points
 from tensordyno.figures.style import engine_colour
 from tensordyno.report import cells
 from tensordyno.store.reader import Run
@@ -28,7 +30,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What may be said about one network at one boundary of one device."""
+    """What may be said about one network at one boundary, on one device and on several."""
 
     name: str
     facts: str
@@ -42,44 +44,89 @@ class Words:
         self, run: Run, scores: Sequence[Score], ratios: Mapping[str, Relative], baseline: str
     ) -> None:
         self._labels = Labels(scores)
+        self._places = Labels([_alone(s) for s in scores])
+        self._several = any(s.devices * s.nodes > 1 for s in scores)
         self._by_id = {s.trial: s for s in scores}
         self._ratios = ratios
         self._baseline = baseline
         self._bound_s = run.header.latency_bound_s
 
     def answers(self, scores: Sequence[Score]) -> tuple[Verdicts, ...]:
-        """One a question that has a VALID trial, in the order of the trials."""
-        order = {self._labels.panel(s): i for i, s in reversed(list(enumerate(scores)))}
-        found = best(scores, self._bound_s)
-        ranked = sorted(found, key=lambda a: order[self._labels.panel(a.throughput.score)])
-        return tuple(self._verdicts(answer) for answer in ranked)
+        """One a network and place that has a VALID trial, networks in the order of the trials."""
+        networks = in_order(s.model for s in scores)
+        places = in_order(self._place(s) for s in scores)
+        groups: dict[tuple[int, int], list[Answer]] = {}
+        for answer in self._found(scores):
+            first = answer.throughput.score
+            at = networks.index(first.model), places.index(self._place(first))
+            groups.setdefault(at, []).append(answer)
+        return tuple(self._verdicts(groups[at]) for at in sorted(groups))
+
+    def _found(self, scores: Sequence[Score]) -> list[Answer]:
+        """The answers, those on the fewest devices first."""
+        return sorted(best(scores, self._bound_s), key=lambda a: (a.question.nodes, a.question.devices))
+
+    def _place(self, score: Score) -> str:
+        return self._places.panel(_alone(score))
 
     def headline(self, scores: Sequence[Score]) -> str:
         """The whole report in one sentence, about the network with the most computing if several."""
-        found = best(scores, self._bound_s)
+        found = self._found(scores)
         if not found:
             return "No trial is VALID: there is nothing to rank."
         answer = max(found, key=lambda a: (a.candidates > 1, a.throughput.score.gmacs or 0.0))
         score = answer.throughput.score
         relative = self._ratios.get(score.trial)
         tail = f", {relative.ratio.interval.value:.2f} times {self._reference(relative)}" if relative else ""
+        place = self._place(score)
+        where = f" on {self._labels.devices(score)}" if self._several else ""
         return (
-            f"{self._labels.panel(score)} runs fastest on {self._labels.series(score)}: "
-            f"{significant(answer.throughput.value.value)} images/s at batch {score.batch_size}{tail}"
-            f"{_price(score)}."
+            f"{place}{',' if ',' in place else ''} runs fastest on {self._labels.series(score)}: "
+            f"{significant(answer.throughput.value.value)} images/s at batch {score.batch_size}{where}{tail}"
+            f"{_price(score)}{self._more([a for a in found if self._is_larger(a, answer)])}."
         )
 
-    def _verdicts(self, answer: Answer) -> Verdicts:
-        bests = [self._throughput("Highest throughput", answer.throughput)]
-        if answer.latency:
-            bests.append(self._latency(answer.latency))
+    def _is_larger(self, answer: Answer, than: Answer) -> bool:
+        """Whether it is the same question, asked of more devices."""
+        same = self._place(answer.throughput.score) == self._place(than.throughput.score)
+        return same and answer.question.devices > than.question.devices
+
+    def _more(self, larger: Sequence[Answer]) -> str:
+        """'; 62,924 images/s on 2 GPUs, efficiency 100.0 %', of the largest number of devices."""
+        if not larger:
+            return ""
+        score, value = larger[-1].throughput.score, larger[-1].throughput.value.value
+        share = score.scaling_efficiency
+        told = f", efficiency {cells.percent(share.value, 1)}" if share else ""
+        return f"; {significant(value)} images/s on {self._labels.devices(score)}{told}"
+
+    def _verdicts(self, answers: Sequence[Answer]) -> Verdicts:
+        """The fewest devices with all that is asked, more devices with their throughput."""
+        first, *others = answers
+        bests = [self._throughput(self._heading("Highest throughput", first), first.throughput)]
+        if first.latency:
+            bests.append(self._latency(self._heading("Lowest latency", first), first.latency))
         if self._bound_s is not None:
-            bests.append(self._within(answer.under_bound, self._bound_s))
+            heading = self._heading(f"Fastest within {with_unit(self._bound_s, 's')}", first)
+            bests.append(self._within(heading, first.under_bound))
+        bests += [self._throughput(self._heading("Highest throughput", a), a.throughput) for a in others]
         return Verdicts(
-            name=self._labels.panel(answer.throughput.score),
-            facts=facts(answer.throughput.score, answer.candidates, len(answer.set_aside)),
+            name=self._place(first.throughput.score),
+            facts=facts(
+                first.throughput.score,
+                sum(a.candidates for a in answers),
+                sum(len(a.set_aside) for a in answers),
+            ),
             bests=tuple(bests),
         )
+
+    def _heading(self, what: str, answer: Answer) -> str:
+        """'Highest throughput, 2 GPUs' where the run used several."""
+        if not self._several:
+            return what
+        question = answer.question
+        nodes = f" of {question.nodes} nodes" if question.nodes > 1 else ""
+        return f"{what}, {self._labels.devices(question)}{nodes}"
 
     def _throughput(self, heading: str, choice: Choice, extra: tuple[str, ...] = ()) -> Best:
         interval = choice.value
@@ -91,15 +138,21 @@ class Words:
             doubt=low_high,
             who=self._who(choice.score),
             colour=engine_colour(choice.score.engine_name),
-            notes=(*self._against(choice), *extra, *_right(choice.score), *self._ties(choice)),
+            notes=(
+                *_gain(choice.score),
+                *self._against(choice),
+                *extra,
+                *_right(choice.score),
+                *self._ties(choice),
+            ),
         )
 
-    def _latency(self, choice: Choice) -> Best:
+    def _latency(self, heading: str, choice: Choice) -> Best:
         value, _, unit = with_unit(choice.value.value, "s").rpartition(" ")
         p99 = choice.score.latency_p99_s
         extra = (f"99 of 100 batches within {cells.duration(p99)}",) if p99 else ()
         return Best(
-            heading="Lowest latency",
+            heading=heading,
             value=value,
             unit=f"{unit} (median)",
             doubt=cells.duration_range(choice.value),
@@ -108,8 +161,7 @@ class Words:
             notes=(*self._against(choice), *extra, *_right(choice.score), *self._ties(choice)),
         )
 
-    def _within(self, found: BoundedChoice | None, bound_s: float) -> Best:
-        heading = f"Fastest within {with_unit(bound_s, 's')}"
+    def _within(self, heading: str, found: BoundedChoice | None) -> Best:
         if found is None:
             return Best(heading, cells.UNKNOWN, "", "", "Nothing keeps this bound.", "transparent", ())
         judged = f"judged on the {found.judged_on}: {cells.duration(found.latency_s)}"
@@ -118,7 +170,8 @@ class Words:
         return self._throughput(heading, found.choice, (judged,))
 
     def _who(self, score: Score) -> str:
-        return f"{self._labels.series(score)}, batch {score.batch_size}"
+        each = " on each" if score.devices * score.nodes > 1 else ""
+        return f"{self._labels.series(score)}, batch {score.batch_size}{each}"
 
     def _against(self, choice: Choice) -> tuple[str, ...]:
         relative = self._ratios.get(choice.score.trial)
@@ -134,6 +187,19 @@ class Words:
     def _ties(self, choice: Choice) -> tuple[str, ...]:
         others = [self._who(self._by_id[trial]) for trial in choice.ties]
         return (f"not told apart from {cells.listing(others, 2)}",) if others else ()
+
+
+def _alone(score: Score) -> Score:
+    """The trial as if it had run on one device."""
+    return replace(score, devices=1, nodes=1)
+
+
+def _gain(score: Score) -> tuple[str, ...]:
+    """What several devices made of one's throughput."""
+    if score.speedup is None or score.scaling_efficiency is None:
+        return ()
+    share = cells.share(score.scaling_efficiency, 1)
+    return (f"{cells.times(score.speedup)} the throughput of one, efficiency {share}",)
 
 
 def _price(score: Score) -> str:

@@ -32,17 +32,23 @@ def duration_range(seconds: Interval) -> str:
 
 def ratio(relative: Relative | None) -> str:
     """'2.03× (2.01–2.05)'."""
-    if relative is None:
-        return UNKNOWN
-    interval = relative.ratio.interval
-    return f"{interval.value:.2f}× ({interval.low:.2f}–{interval.high:.2f})"
+    return times(relative.ratio.interval if relative else None)
 
 
-def share(interval: Interval | None) -> str:
-    """An accuracy: '90.90 % (89.6–92.1)'."""
+def times(interval: Interval | None) -> str:
+    """A ratio of two throughputs: '2.03× (2.01–2.05)', or the bare value where the interval is refused."""
     if interval is None:
         return UNKNOWN
-    return f"{100 * interval.value:.2f} % ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
+    doubt = f" ({interval.low:.2f}–{interval.high:.2f})" if interval.is_bounded else ""
+    return f"{interval.value:.2f}×{doubt}"
+
+
+def share(interval: Interval | None, digits: int = 2) -> str:
+    """A share of a whole: '90.90 % (89.6–92.1)', or the bare value where the interval is refused."""
+    if interval is None:
+        return UNKNOWN
+    doubt = f" ({100 * interval.low:.1f}–{100 * interval.high:.1f})" if interval.is_bounded else ""
+    return f"{percent(interval.value, digits)}{doubt}"
 
 
 def signed(value: float, digits: int = 2) -> str:

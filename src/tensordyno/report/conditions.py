@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tensordyno.analysis.where import tallied
 from tensordyno.records.machine import MachineFacts
 from tensordyno.records.outcome import Outcome
 from tensordyno.store.reader import Run
-from tensordyno.units import bytes_text
+from tensordyno.units import bytes_text, ranges_text
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ def conditions(run: Run) -> tuple[Group, ...]:
 
 
 def machine_line(machine: MachineFacts) -> str:
-    """'AMD EPYC 9V45, 2 logical CPUs, 24.0 GiB'."""
-    parts = [machine.cpu, f"{machine.cores} logical CPU{'' if machine.cores == 1 else 's'}", *machine.gpus]
+    """'AMD EPYC 9V45, 2 logical CPUs, 2 × NVIDIA H200, 24.0 GiB'."""
+    parts = [machine.cpu, f"{machine.cores} logical CPU{'' if machine.cores == 1 else 's'}"]
+    parts += tallied(machine.gpus)
     return ", ".join([*parts, *([bytes_text(machine.memory_bytes)] if machine.memory_bytes else [])])
 
 
@@ -47,7 +49,7 @@ def _machine(machine: MachineFacts) -> tuple[tuple[str, str], ...]:
         "Instruction sets": ", ".join(machine.instruction_sets),
         "Memory": bytes_text(machine.memory_bytes),
         "Memory limit": bytes_text(limit) if limit else "",
-        "GPUs": ", ".join(machine.gpus),
+        "GPUs": ", ".join(tallied(machine.gpus)),
         "Operating system": machine.os,
         "Kernel": machine.kernel,
         "Virtual machine": machine.virtual or "",
@@ -82,10 +84,10 @@ def _facts(outcome: Outcome) -> Iterable[tuple[str, str]]:
     if process := outcome.process:
         if outcome.receipt is None or outcome.receipt.threads != process.threads:
             yield "Worker threads", str(process.threads)
-        yield "Affinity", f"CPUs {', '.join(map(str, process.affinity))}"
+        yield "Affinity", f"CPUs {ranges_text(sorted(process.affinity))}"
         yield "Allocator", process.allocator
         yield "Malloc settings", _pairs(process.malloc_settings)
-        yield "Environment", _pairs(process.environment)
+        yield from (("Environment", f"{name}={value}") for name, value in process.environment.items())
     if outcome.built and outcome.built.choices:
         yield "Chosen by measuring", ", ".join(name for name in sorted(outcome.built.choices))
 

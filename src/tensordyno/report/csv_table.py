@@ -12,7 +12,10 @@ _SUFFIX = "_ci95"
 
 
 def flat_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """Scores with scalars only: an interval `x_ci95` becomes `x_ci95_low` and `x_ci95_high`."""
+    """Scores with scalars only: an interval `x_ci95` becomes `x_ci95_low` and `x_ci95_high`.
+
+    Several values (one a device) become one text, semicolons between them.
+    """
     return [_scalars(flat(score)) for score in scores]
 
 
@@ -31,6 +34,8 @@ def _scalars(row: dict[str, Any]) -> dict[str, Any]:
     for name, value in row.items():
         if name.endswith(_SUFFIX):
             found[f"{name}_low"], found[f"{name}_high"] = value or (None, None)
+        elif isinstance(value, list):
+            found[name] = "; ".join(f"{each:.6g}" for each in value) or None
         else:
             found[name] = value
     return found

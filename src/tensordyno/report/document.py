@@ -9,12 +9,15 @@ from tensordyno.analysis.baseline import bursts_of, chosen_baseline, relative
 from tensordyno.analysis.caution import Warning
 from tensordyno.analysis.checks import warnings
 from tensordyno.analysis.scores import Score
+from tensordyno.analysis.where import ran_on
 from tensordyno.report import cells
 from tensordyno.report.accuracy_table import AccuracyTable, accuracy_table
 from tensordyno.report.answer import Verdicts, Words
 from tensordyno.report.calibration_text import Calibrated, calibrations
 from tensordyno.report.conditions import Group, conditions, machine_line
+from tensordyno.report.device_text import DeviceText, devices
 from tensordyno.report.drawings import Drawing
+from tensordyno.report.memory_table import MemoryTable, memory_table
 from tensordyno.report.method_text import methods
 from tensordyno.report.outline import Section, filled, is_timed, sections
 from tensordyno.report.right_answers import accuracy_answers, accuracy_headline
@@ -31,6 +34,8 @@ GRAVE = frozenset(
         "accuracy-drop",
         "faster-but-unstable",
         "unstable",
+        "gpu-throttled",
+        "gpu-shared",
         "mixed-boundaries",
     }
 )
@@ -51,6 +56,8 @@ class Document:
     baseline: str
     answers: tuple[Verdicts, ...]
     trials: TrialTable
+    memory: MemoryTable | None
+    devices: tuple[DeviceText, ...]
     accuracy: AccuracyTable | None
     calibrations: tuple[Calibrated, ...]
     drawings: dict[str, Drawing]
@@ -71,7 +78,14 @@ def document(run: Run, scores: Sequence[Score], drawings: Sequence[Drawing]) -> 
     judged = accuracy_headline(compared, scores)
     answers = words.answers(scores)
     accuracy, calibrated = accuracy_table(compared, scores), calibrations(run)
-    parts = _ALWAYS | ({"accuracy"} if accuracy else set()) | ({"calibration"} if calibrated else set())
+    memory = memory_table(run, scores)
+    parts = (
+        _ALWAYS
+        | ({"memory"} if memory else set())
+        | ({"devices"} if run.pages else set())
+        | ({"accuracy"} if accuracy else set())
+        | ({"calibration"} if calibrated else set())
+    )
     return Document(
         title=_title(run, scores),
         headline=words.headline(scores) if answers or not judged else judged,
@@ -83,6 +97,8 @@ def document(run: Run, scores: Sequence[Score], drawings: Sequence[Drawing]) -> 
         baseline=baseline,
         answers=(*answers, *accuracy_answers(compared, scores)),
         trials=trial_table(scores, ratios, baseline),
+        memory=memory,
+        devices=devices(run, scores),
         accuracy=accuracy,
         calibrations=calibrated,
         drawings={drawing.name: drawing for drawing in drawings},
@@ -102,7 +118,8 @@ def started(run: Run) -> str:
 
 def _title(run: Run, scores: Sequence[Score]) -> str:
     models = list(dict.fromkeys(s.model for s in scores))
-    return f"{cells.listing(models, 3) or run.header.run} on {run.header.machine.cpu}"
+    devices = list(ran_on(run.header.machine, scores))
+    return f"{cells.listing(models, 3) or run.header.run} on {cells.listing(devices, 3)}"
 
 
 def _shown(command: str) -> str:

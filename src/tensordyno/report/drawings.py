@@ -8,7 +8,7 @@ from typing import Any
 
 from tensordyno.analysis.scores import Score
 from tensordyno.errors import MissingPackage
-from tensordyno.figures.base import Empty, FigureData, Spec, figure
+from tensordyno.figures.base import Chart, Empty, FigureData, Spec, figure
 from tensordyno.figures.style import config
 from tensordyno.store.reader import Run
 from tensordyno.store.writer import write_whole
@@ -49,7 +49,14 @@ def draw(run: Run, scores: Sequence[Score], names: Iterable[str]) -> tuple[Drawi
 
 def _draw(run: Run, scores: Sequence[Score], name: str) -> Drawing | None:
     member = figure(name)
-    data = member.data(run, scores)
+    return drawing(name, member, member.data(run, scores))
+
+
+def drawing(name: str, member: Chart, data: FigureData | Empty) -> Drawing | None:
+    """A chart made ready under this name; None where it shows what nobody asked for.
+
+    Raises MissingPackage when Altair is not installed.
+    """
     if isinstance(data, Empty):
         if not data.expected:
             return None
@@ -58,7 +65,7 @@ def _draw(run: Run, scores: Sequence[Score], name: str) -> Drawing | None:
     return Drawing(
         name=name,
         title=member.title,
-        how_to_read=member.how_to_read,
+        how_to_read=data.how_to_read or member.how_to_read,
         spec=member.chart(data),
         finding=data.finding,
         note=data.note,

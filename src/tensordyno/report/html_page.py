@@ -16,6 +16,7 @@ PAGE_SIZE = 500  # rows of the table of trials shown at once
 ANSWERS_SHOWN = 6
 MOST_ANSWERS = 60
 TRIALS_NAMED = 40
+LONG_NAME = 16  # characters of a network and its place; longer ones need room to wrap well
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
@@ -24,21 +25,11 @@ def html_page(document: Document, library: str) -> str:
 
     Raises MissingPackage when Jinja2 is not installed.
     """
-    from markupsafe import Markup
-
-    environment = _environment()
-    parts = environment.get_template("parts.html").module
-    page: str = environment.get_template("page.html").render(
+    return render(
+        "page.html",
+        library,
         doc=document,
-        answer=parts.answer,
-        drawn=parts.drawn,
-        accuracy=parts.accuracy,
-        calibrated=parts.calibrated,
-        rows=Markup(_rows(document.trials)),
-        css=Markup(_text("page.css")),
-        js=Markup(_text("page.js")),
-        bundle=Markup(library),
-        themes={"light": config("light"), "dark": config("dark")},
+        rows_html=_rows(document.trials),
         grave=[w for w in document.warnings if w.slug in GRAVE],
         grave_slugs=GRAVE,
         page_size=PAGE_SIZE,
@@ -46,6 +37,24 @@ def html_page(document: Document, library: str) -> str:
         most_answers=MOST_ANSWERS,
         trials_named=TRIALS_NAMED,
     )
+
+
+def render(template: str, library: str, **words: Any) -> str:
+    """A page that extends frame.html, with style and scripts in it; the macros of parts.html are at hand.
+
+    Words that end in `_html` are HTML already and lose that ending. Raises MissingPackage when Jinja2 is not
+    installed.
+    """
+    environment = _environment()
+    from markupsafe import Markup
+
+    given = {"css_html": _text("page.css"), "js_html": _text("page.js"), "bundle_html": library} | words
+    plain = {name: value for name, value in given.items() if not name.endswith("_html")}
+    safe = {name[:-5]: Markup(value) for name, value in given.items() if name.endswith("_html")}
+    parts = environment.get_template("parts.html").module
+    macros = {name: macro for name, macro in vars(parts).items() if not name.startswith("_")}
+    themes = {"light": config("light"), "dark": config("dark")}
+    page: str = environment.get_template(template).render(**macros, themes=themes, **plain, **safe)
     return page
 
 
@@ -93,9 +102,10 @@ def _rows(table: TrialTable) -> str:
 def _row(number: int, row: TrialRow, width: int) -> str:
     hidden = " hidden" if number >= PAGE_SIZE else ""
     network, engine, precision, batch = row.asked
+    long = " class=l" if len(network.text) > LONG_NAME else ""
     swatch = f'<span class="swatch" style="background:{row.colour}"></span>'
     asked = (
-        f"<td>{escape(network.text)}</td><td class=e>{swatch}{escape(engine.text)}</td>"
+        f"<td{long}>{escape(network.text)}</td><td class=e>{swatch}{escape(engine.text)}</td>"
         f"<td>{escape(precision.text)}</td>{_number(batch)}"
         f'<td class=v><span class="chip {row.verdict.value}">{row.verdict_text}</span></td>'
     )

@@ -16,11 +16,11 @@ ANSWER_LIMIT = 60
 def markdown(document: Document) -> str:
     """The report in GitHub's Markdown."""
     lines = [
-        f"# {_plain(document.title)}",
+        f"# {plain(document.title)}",
         "",
-        f"**{_plain(document.headline)}**",
+        f"**{plain(document.headline)}**",
         "",
-        f"{_plain(document.machine)}. {document.started}. {document.tally}.",
+        f"{plain(document.machine)}. {document.started}. {document.tally}.",
     ]
     for section in document.outline:
         lines += ["", f"## {section.heading}", "", *_section(document, section)]
@@ -32,6 +32,8 @@ def _section(document: Document, section: Section) -> Iterable[str]:
     parts: dict[str, Callable[[Document], Iterable[str]]] = {
         "answer": _answers,
         "trials": _trials,
+        "memory": _memory,
+        "devices": _devices,
         "accuracy": _accuracy,
         "calibration": _calibrations,
         "environment": _environment,
@@ -40,7 +42,7 @@ def _section(document: Document, section: Section) -> Iterable[str]:
         "reproduce": lambda doc: ["```", doc.command, "```"],
     }
     part = [*parts[section.part](document), ""] if section.part else []
-    return [*part, *(line for name in section.figures for line in _figure(document.drawings[name]))]
+    return [*part, *(line for name in section.figures for line in figure_lines(document.drawings[name]))]
 
 
 def _answers(document: Document) -> list[str]:
@@ -60,14 +62,14 @@ def _bests(verdicts: Verdicts) -> list[str]:
         doubt = f" (95 % interval {best.doubt})" if best.doubt else ""
         value = f"**{best.value} {best.unit}**{doubt}" if best.unit else best.value
         rows.append((best.heading, value, best.who, "; ".join(best.notes)))
-    return _table(("For", "Value", "Configuration", "Compared"), rows, "llll")
+    return table_lines(("For", "Value", "Configuration", "Compared"), rows, "llll")
 
 
 def _trials(document: Document) -> list[str]:
     headings = [h.title for h in document.trials.headings]
     align = "".join("r" if h.numeric else "l" for h in document.trials.headings)
     rows = [_trial(row, len(headings)) for row in document.trials.rows[:ROW_LIMIT]]
-    lines = _table(headings, rows, align)
+    lines = table_lines(headings, rows, align)
     if len(document.trials.rows) > ROW_LIMIT:
         lines += ["", f"The first {ROW_LIMIT} of {len(document.trials.rows):,} rows; all are in trials.csv."]
     return lines
@@ -79,37 +81,58 @@ def _trial(row: TrialRow, width: int) -> list[str]:
     return [*cells, *[""] * (width - len(cells))]
 
 
+def _memory(document: Document) -> list[str]:
+    table = document.memory
+    assert table is not None  # the outline leaves the part out otherwise
+    align = "ll" + "r" * (len(table.headings) - 2)
+    lines = [table.how_to_read, "", *table_lines(table.headings, table.rows, align)]
+    return [*lines, *(["", f"{table.left_out:,} more are not shown."] if table.left_out else [])]
+
+
+def _devices(document: Document) -> list[str]:
+    lines: list[str] = []
+    for page in document.devices:
+        lines += [f"### {plain(page.name)}", "", *table_lines(("Feature", "Value"), page.facts, "ll"), ""]
+        for table, texts in ((page.ceilings, 1), (page.shares, 2)):
+            if table:
+                align = "l" * texts + "r" * (len(table.headings) - texts)
+                lines += [f"{table.caption}:", "", *table_lines(table.headings, table.rows, align), ""]
+        lines += [line for note in page.notes for line in (plain(note), "")]
+    return lines
+
+
 def _accuracy(document: Document) -> list[str]:
     table = document.accuracy
     assert table is not None  # the outline leaves the part out otherwise
     rows = [(*row.asked, *(measure.line for measure in row.found)) for row in table.rows]
     align = "l" * len(table.asked) + "r" * len(table.found)
-    lines = [table.how_to_read, "", *_table((*table.asked, *table.found), rows, align)]
+    lines = [table.how_to_read, "", *table_lines((*table.asked, *table.found), rows, align)]
     return [*lines, *(["", f"{table.left_out:,} more rows are in trials.csv."] if table.left_out else [])]
 
 
 def _calibrations(document: Document) -> list[str]:
     lines: list[str] = []
     for network in document.calibrations:
-        lines += [f"### {network.name}", "", _plain(" ".join(network.sentences)), ""]
+        lines += [f"### {network.name}", "", plain(" ".join(network.sentences)), ""]
         for table in network.tables:
             align = "l" + "r" * (len(table.headings) - 1)
-            lines += [f"{table.caption}:", "", *_table(table.headings, table.rows, align), ""]
+            lines += [f"{table.caption}:", "", *table_lines(table.headings, table.rows, align), ""]
     return lines
 
 
-def _figure(drawing: Drawing) -> list[str]:
+def figure_lines(drawing: Drawing) -> list[str]:
+    """A drawing with its words, as a picture in figures/ beside the page."""
     head = [f"### {drawing.title}", ""]
     if drawing.spec is None:
         return [*head, f"Nothing to draw: {drawing.reason}", ""]
-    picture = f"![{drawing.title}. {_plain(drawing.finding)}](figures/{drawing.name}.svg)"
+    picture = f"![{drawing.title}. {plain(drawing.finding)}](figures/{drawing.name}.svg)"
     return [
         *head,
         drawing.how_to_read,
         "",
         picture,
         "",
-        f"{_plain(drawing.finding)} {drawing.note}".strip(),
+        f"{plain(drawing.finding)} {drawing.note}".strip(),
         "",
     ]
 
@@ -117,7 +140,7 @@ def _figure(drawing: Drawing) -> list[str]:
 def _environment(document: Document) -> list[str]:
     lines = []
     for group in document.environment:
-        lines += [f"### {group.heading}", "", *_table(("Fact", "Value"), group.facts, "ll"), ""]
+        lines += [f"### {group.heading}", "", *table_lines(("Fact", "Value"), group.facts, "ll"), ""]
     return lines[:-1]
 
 
@@ -125,21 +148,22 @@ def _warnings(document: Document) -> list[str]:
     if not document.warnings:
         return ["None."]
     return [
-        f"- {_plain(w.sentence)} `{w.slug}`{f' ({len(w.trials)} trials)' if w.trials else ''}"
+        f"- {plain(w.sentence)} `{w.slug}`{f' ({len(w.trials)} trials)' if w.trials else ''}"
         for w in document.warnings
     ]
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> list[str]:
+def table_lines(headings: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> list[str]:
+    """A table; `align` holds "l" or "r" for each column."""
     rule = {"l": ":--", "r": "--:"}
     lines = [_line(headings), _line([rule[a] for a in align])]
-    return lines + [_line([_plain(cell) for cell in row]) for row in rows]
+    return lines + [_line([plain(cell) for cell in row]) for row in rows]
 
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that stays inside its cell and shows its underscores and angle brackets as they are."""
     return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -14,7 +14,7 @@ class Section:
     anchor: str
     heading: str
     short: str
-    part: str = ""  # answer, trials, accuracy, calibration, warnings, environment, method, reproduce
+    part: str = ""  # answer, trials, memory, devices, accuracy, calibration, warnings, environment, ...
     figures: tuple[str, ...] = ()
     timed: bool = False  # only where a trial was to be timed
 
@@ -23,9 +23,21 @@ OUTLINE = (
     Section("answer", "The answer", "Answer", part="answer"),
     Section("trials", "Every trial", "Trials", part="trials"),
     Section(
-        "batch", "Batch size and latency", "Batch size", figures=("throughput-latency", "pareto"), timed=True
+        "batch",
+        "Batch size and latency",
+        "Batch size",
+        figures=("throughput-latency", "pareto"),
+        timed=True,
+    ),
+    Section(
+        "memory", "Until memory runs out", "Memory", part="memory", figures=("device-memory",), timed=True
     ),
     Section("baseline", "Against the baseline", "Baseline", figures=("engine-bars",), timed=True),
+    Section("devices", "Several devices", "Devices", figures=("scaling", "device-consistency"), timed=True),
+    Section(
+        "ceilings", "What the devices can do", "Ceilings", part="devices", figures=("roofline",), timed=True
+    ),
+    Section("energy", "Energy", "Energy", figures=("efficiency",), timed=True),
     Section("int8", "What INT8 buys", "INT8", figures=("int8-speedup",), timed=True),
     Section("accuracy", "Right answers", "Accuracy", part="accuracy", figures=("accuracy", "accuracy-speed")),
     Section(

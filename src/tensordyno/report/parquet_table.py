@@ -4,7 +4,7 @@ import io
 import types
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from tensordyno.analysis.scores import Interval, Score
 from tensordyno.errors import MissingPackage
@@ -40,7 +40,9 @@ def column_types() -> dict[str, str]:
 
 
 def _plain_type(hint: Any) -> type:
-    """The one type of a hint that is not None."""
+    """The one type of a hint that is not None; several values travel as text."""
+    if get_origin(hint) is tuple:
+        return str
     kinds = [k for k in get_args(hint) if k is not types.NoneType] or [hint]
     kind: type = kinds[0]
     return kind

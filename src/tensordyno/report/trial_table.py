@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tensordyno.analysis.baseline import Relative
 from tensordyno.analysis.scores import Interval, Score
-from tensordyno.figures.labels import Labels, points
+from tensordyno.figures.labels import Labels, in_order, points
 from tensordyno.figures.style import engine_colour
 from tensordyno.report import cells
 from tensordyno.units import with_unit
@@ -72,8 +72,11 @@ def _found(baseline: str) -> tuple[Heading, ...]:
         Heading("p50", "Median latency of one batch"),
         Heading("p99", "99th percentile of latency; a dash where too few batches were timed"),
         Heading(f"× {baseline}", "Throughput relative to the baseline in FP32"),
+        Heading("Speed-up", "Throughput relative to the same build on one device"),
+        Heading("Efficiency", "Speed-up over the number of devices; the batch size is that of one device"),
         Heading("Top-1", "Share of labelled images classified correctly, with its 95 % interval"),
         Heading("Δ top-1", "Top-1 minus that of FP32 on the same images, in points; intervals stand below"),
+        Heading("Power", "Mean power of the trial's devices, all together"),
         Heading("Energy", "Energy of one image"),
         Heading("First result", "From a bare interpreter to the first result"),
         Heading("Bursts", "Bursts kept, and in brackets those repeated because the cores were not free"),
@@ -83,12 +86,12 @@ def _found(baseline: str) -> tuple[Heading, ...]:
 def trial_table(scores: Sequence[Score], ratios: Mapping[str, Relative], baseline: str) -> TrialTable:
     """By network in order of appearance, then batch size, then speed; what was not measured comes last."""
     labels = Labels(scores)
-    place: dict[str, int] = {}
-    for score in scores:
-        place.setdefault(labels.panel(score), len(place))
+    networks = {model: i for i, model in enumerate(in_order(s.model for s in scores))}
+    place = {panel: i for i, panel in enumerate(in_order(map(labels.panel, scores)))}
     ordered = sorted(
         scores,
         key=lambda s: (
+            networks[s.model],
             place[labels.panel(s)],
             not s.verdict.is_measured,
             s.batch_size,
@@ -132,13 +135,17 @@ def _numbers(score: Score, relative: Relative | None) -> tuple[Cell, ...]:
     energy, start = score.joules_per_image, score.time_to_first_inference_s
     bursts = f"{score.bursts} (+{score.contended_bursts})" if score.contended_bursts else str(score.bursts)
     start, loss = start if score.is_timed else None, score.top1_difference
+    gain, power = score.speedup, score.power_w
     return (
         Cell(cells.rate(score.images_per_s), _key(score.images_per_s)),
         Cell(cells.duration(score.latency_p50_s), _key(score.latency_p50_s)),
         Cell(cells.duration(score.latency_p99_s), _key(score.latency_p99_s)),
         Cell(cells.ratio(relative), _key(relative.ratio.interval if relative else None)),
+        Cell(cells.UNKNOWN if gain is None else f"{gain.value:.2f}×", _key(gain)),
+        Cell(cells.share(score.scaling_efficiency, 1), _key(score.scaling_efficiency)),
         Cell(cells.share(score.top1), _key(score.top1)),
         Cell(points(loss.value) if loss else cells.UNKNOWN, _loss(loss)),
+        Cell(cells.UNKNOWN if power is None else with_unit(power, "W"), _known(power)),
         Cell(cells.UNKNOWN if energy is None else with_unit(energy, "J"), _known(energy)),
         Cell(cells.duration(start), _known(start)),
         Cell(bursts if score.is_timed else cells.UNKNOWN, score.bursts),

@@ -1,10 +1,15 @@
 """Each warning appears when it is due, names its trials, and is silent on a clean run."""
 
+import inspect
+import sys
+
 import pytest
+from msgspec.structs import replace
 
 from tensordyno.analysis.checks import CHECKS, warnings
 from tensordyno.analysis.energy import Energy
 from tensordyno.analysis.scores import score, scores
+from tensordyno.analysis.trial_checks import energy_unknown
 from tensordyno.records.build import Accuracy
 from tensordyno.records.machine import RunFooter
 from tensordyno.records.reading import Overhead, SamplerFacts, Unavailable
@@ -37,8 +42,15 @@ def test_a_clean_run_has_no_warnings(tmp_path):
     assert found(tmp_path, [clean()]) == {}
 
 
+def is_check(thing, module):
+    return inspect.isfunction(thing) and thing.__module__ == module.__name__
+
+
 def test_every_check_is_listed_once():
-    assert len(set(CHECKS)) == len(CHECKS) == 31
+    modules = {sys.modules[check.__module__] for check in CHECKS}
+    written = {f for m in modules for n, f in vars(m).items() if is_check(f, m) and not n.startswith("_")}
+    assert set(CHECKS) == written
+    assert len(set(CHECKS)) == len(CHECKS)
 
 
 TRIALS = {
@@ -157,6 +169,30 @@ def test_energy_unknown_says_why(tmp_path):
     reason = Unavailable(source="rapl", reason="no counters here")
     warned = found(tmp_path, [clean()], powered=False, unavailable=(reason,))
     assert warned["energy-unknown"].sentence == "Energy is unknown: no counters here."
+
+
+def test_energy_that_nobody_asked_for_is_not_missed(tmp_path):
+    asked = clean("a")
+    unasked = clean("b", measurement=Measurement(energy_seconds=0.0))
+    assert found(tmp_path, [asked, unasked], powered=False)["energy-unknown"].trials == ("a",)
+
+
+def test_reasons_that_differ_in_a_number_are_one_warning(tmp_path):
+    stored = run(tmp_path, [clean("a"), clean("b"), clean("c")])
+    said = ["0.7 s resolved by the sensor", "1.2 s resolved by the sensor", "no counters"]
+    rows = [
+        replace(s, joules_per_image=None, energy_method=f"unavailable: {why}")
+        for s, why in zip(scores(stored), said, strict=True)
+    ]
+    one, other = energy_unknown(stored, rows)
+    assert one.sentence == "Energy is unknown, for example: 0.7 s resolved by the sensor."
+    assert (one.trials, other.trials) == (("a", "b"), ("c",))
+
+
+def test_threads_matter_on_the_cpu_only(tmp_path):
+    one, two = clean("a", device="cuda:0"), clean("b", engine="openvino", device="cuda:0")
+    two = changed(two, receipt=changed(two.receipt, threads=1))
+    assert "threads-differ" not in found(tmp_path, [one, two])
 
 
 def test_threads_that_differ(tmp_path):

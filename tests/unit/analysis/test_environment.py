@@ -1,7 +1,10 @@
 """What differed between two runs."""
 
-from tensordyno.analysis.environment import differences
+from tensordyno.analysis.environment import contrasts, differences
 from tensordyno.records.calibration import LayerFacts
+from tensordyno.records.device import DevicePage
+from tensordyno.records.reading import DeviceFacts
+from tensordyno.records.wire import encode_line
 
 from .builders import calibrated, changed, header, outcome, run, trial
 
@@ -73,3 +76,47 @@ def test_calibrations_and_the_layers_that_ran_in_int8(tmp_path):
         ("onnxruntime: layers of resnet50", "4 int8", "1 fp32, 3 int8"),
     ]
     assert found(tmp_path / "same", [old], [old]) == []
+
+
+def test_gpus_by_what_their_driver_tells(tmp_path):
+    def page(**features):
+        return DevicePage(device="gpu0", name="H200", features={"UUID": str(features), **features})
+
+    old = run(tmp_path / "o", [], pages=(page(Driver="550", ECC="on"),))
+    new = run(tmp_path / "n", [], pages=(page(Driver="580", ECC="on"), DevicePage(device="cpu", name="EPYC")))
+    assert [(d.what, d.old, d.new) for d in differences(old, new)] == [("GPU Driver", "550", "580")]
+
+
+def test_gpus_by_what_telemetry_saw_of_them(tmp_path):
+    old, new = (run(tmp_path / name, []) for name in ("o", "n"))
+    for each, driver in ((old, "550"), (new, "580")):
+        labels = {"name": "H200", "driver_version": driver, "uuid": driver}
+        line = encode_line(DeviceFacts(source="nvml", device="gpu0", labels=labels))
+        each.folder.readings.mkdir()
+        each.folder.reading_file("nvml").write_bytes(line)
+    assert [(d.what, d.old, d.new) for d in differences(old, new)] == [("GPU Driver", "550", "580")]
+
+
+def test_several_runs_stand_side_by_side(tmp_path):
+    heads = [header(machine={"cores": cores, "kernel": "6"}) for cores in (2, 2, 4)]
+    runs = [run(tmp_path / str(i), [], head=head) for i, head in enumerate(heads)]
+    (found,) = contrasts(runs)
+    assert (found.what, found.values, found.weighty) == ("cores", ("2", "2", "4"), False)
+    assert contrasts(runs[:2]) == contrasts(runs[:1]) == ()
+
+
+def test_what_only_one_run_has_is_not_told_fact_by_fact(tmp_path):
+    page = DevicePage(device="gpu0", name="T4", features={"Driver": "1", "ECC": "on"})
+    one, two, three = run(tmp_path / "1", []), run(tmp_path / "2", []), run(tmp_path / "3", [outcome()])
+    one.pages = (page,)
+    assert [(c.what, c.values) for c in contrasts([one, two])] == [("GPU name", ("T4", "-"))]
+    assert contrasts([two, three]) == ()  # no engine ran in the first
+    two.pages = (changed(page, features={"Driver": "2", "ECC": "on"}),)
+    assert [c.what for c in contrasts([one, two, three])] == ["GPU name", "GPU Driver"]
+
+
+def test_of_an_engine_only_its_version_is_weighty(tmp_path):
+    old = outcome()
+    new = changed(old, process=changed(old.process, affinity=(0,)), receipt=changed(old.receipt, version="2"))
+    found = {c.what: c.weighty for c in contrasts([run(tmp_path / "1", [old]), run(tmp_path / "2", [new])])}
+    assert found == {"onnxruntime: version": True, "onnxruntime: CPUs": False}

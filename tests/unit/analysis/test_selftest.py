@@ -120,7 +120,7 @@ def test_percentiles_and_energy_of_this_build_are_right():
     for findings in (check_percentiles(), check_energy()):
         assert [f for f in findings if not f.passed] == []
     assert len(check_percentiles()) == 3
-    assert len(check_energy()) == 4
+    assert len(check_energy()) == 7
 
 
 @given(st.floats(1e-6, 1e6), st.floats(-0.5, 0.5), st.floats(1e-6, 0.4))

@@ -97,6 +97,31 @@ CONTRACT = {
     "top5_difference_ci95": PAIR,
     "top1_p_value": NUMBER,
     "fp32_agreement": NUMBER,
+    "device_name": TEXT,
+    "device_latency_mean_s": NUMBER,
+    "peak_device_bytes": MAYBE,
+    "asked_bytes": MAYBE,
+    "images_per_s_per_device": (list,),
+    "speedup": NUMBER,
+    "speedup_ci95": PAIR,
+    "scaling_efficiency": NUMBER,
+    "scaling_efficiency_ci95": PAIR,
+    "device_spread": NUMBER,
+    "sustained_images_per_s": NUMBER,
+    "energy_window_s": NUMBER,
+    "energy_disagreement": NUMBER,
+    "idle_power_w": NUMBER,
+    "net_joules_per_image": NUMBER,
+    "images_per_joule": NUMBER,
+    "cpu_joules_per_image": NUMBER,
+    "power_limit_w": NUMBER,
+    "sm_clock_hz": NUMBER,
+    "temperature_max_c": NUMBER,
+    "throttled": TEXT,
+    "operations_per_s": NUMBER,
+    "intensity": NUMBER,
+    "peak_share": NUMBER,
+    "ceiling_share": NUMBER,
 }
 DESIGN = {
     *("task", "model", "engine", "precision", "batch_size", "devices", "nodes", "boundary", "images_per_s"),
@@ -136,7 +161,8 @@ def test_an_int8_trial_has_every_key_filled(tmp_path):
     row = summary(stored, scores(stored))["trials"][1]
     first = list(row).index("calibration_images")
     assert list(row)[first - 1] == "group"  # keys are appended, never moved
-    assert {key: row[key] for key in list(row)[first:] if row[key] in (None, "")} == {}
+    last = list(row).index("device_name")  # a GPU's keys come after INT8's
+    assert {key: row[key] for key in list(row)[first:last] if row[key] in (None, "")} == {}
     for key in list(row)[first:]:
         assert type(row[key]) in CONTRACT[key], key
     assert row["top1_difference_ci95"][0] < row["top1_difference"] == pytest.approx(-0.005)

@@ -11,6 +11,7 @@ from tensordyno.analysis.verification import (
     count_correct,
     sqnr_db,
     verify,
+    worst_repeats,
     wrong_arithmetic,
 )
 from tensordyno.vocabulary import Precision
@@ -265,3 +266,22 @@ def test_a_label_needs_four_in_five_of_its_layers(layers, planned, says):
 
 def test_no_images_none_correct():
     assert correct(np.empty((0, 3)), np.empty(0, dtype=int), 1) == 0
+
+
+@given(st.integers(1, 5), st.integers(0, 12), st.integers(0, 10_000))
+def test_the_worst_answer_to_each_image_is_found(images, more, seed):
+    random = np.random.default_rng(seed)
+    reference = random.standard_normal((images, 3))
+    outputs = np.resize(reference, (images + more, 3)) + random.standard_normal((images + more, 3))
+    worst = worst_repeats(outputs, reference)
+    for i in range(images):
+        errors = [np.abs(row - reference[i]).max() for row in outputs[i::images]]
+        assert np.abs(worst[i] - reference[i]).max() == pytest.approx(max(errors))
+
+
+def test_an_answer_that_is_not_finite_is_the_worst():
+    reference = np.ones((2, 3))
+    outputs = np.ones((5, 3))
+    outputs[3, 1], outputs[4] = np.nan, 50
+    worst = worst_repeats(outputs, reference)
+    assert np.isnan(worst[1, 1]) and worst[0, 0] == 50

@@ -28,6 +28,12 @@ def test_defaults_compare_fp32_with_int8_on_all_images(asked):
     assert (seen["output"], seen["as_json"], seen["report"]) == (None, False, True)
 
 
+def test_on_a_gpu_the_default_engines_run_there(asked):
+    spec = asked("lenet5_fashion --device cuda:0")["spec"]
+    assert [e.name for e in spec.engines] == ["onnxruntime", "torch"]
+    assert spec.devices == ("cuda:0",) and not spec.ceilings and not spec.largest_batch
+
+
 def test_every_flag_reaches_the_spec(asked):
     seen = asked(
         "a.onnx --data photos --precision fp32,bf16,int8 --engine openvino --images 100 --batch 8 "

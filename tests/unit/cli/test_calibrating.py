@@ -10,8 +10,8 @@ from tensordyno.cli import calibrating as module
 from tensordyno.cli.calibrating import calibrate, calibration_bar, only_trial
 from tensordyno.errors import DataError, StoreError, Unsupported, UsageError, WorkerFailure
 from tensordyno.records.messages import ProgressReport
-from tensordyno.run.contender import TrialFailed
 from tensordyno.run.failure import Failure
+from tensordyno.run.team import TrialFailed
 from tensordyno.spec.yaml_file import spec_from_text
 from tensordyno.vocabulary import Precision, Verdict
 

@@ -1,9 +1,11 @@
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 from fake_worker import burst, trial
+from made_gpu_run import GpuStory, make_gpu_run
 from made_int8_run import make_accuracy_run
 
 from tensordyno.records.calibration import Calibration
@@ -118,3 +120,93 @@ def test_a_script_can_fail_on_fewer_right_answers(dyno, tmp_path, monkeypatch):
     assert ended.status == 1 and "worse" in ended.out
     back = dyno("compare", new, old, "--fail-on-slower")
     assert back.status == 0 and "better" in back.out
+
+
+@pytest.fixture
+def device_run(tmp_path):
+    """A run on one device of this name and speed."""
+
+    def make(name, speed=1.0, **changes):
+        asked = {"models": ("resnet50",), "engines": ("torch",), "batches": (1, 8), "counts": (1,), "gpus": 1}
+        asked |= {"out_of_memory": False, "host": name.split()[-1].lower()} | changes
+        root = tmp_path / f"on {name}"
+        return root if root.exists() else make_gpu_run(root, GpuStory(name=name, speed=speed, **asked))
+
+    return make
+
+
+def test_two_devices_are_compared_by_ratio(dyno, device_run):
+    ended = dyno("compare", device_run("NVIDIA T4", 0.1), device_run("NVIDIA H200"))
+    assert ended.status == 0 and ended.err == ""
+    assert "1: NVIDIA T4 (run " in ended.out and "2: NVIDIA H200 (run " in ended.out
+    lines = [line for line in ended.out.splitlines() if line.split()[:2] == ["resnet50", "torch"]]
+    assert len(lines) == 4 and all("0.100x" in line or "0.0" in line or "0.1" in line for line in lines)
+    assert "NVIDIA H200 in fp16: 10.0" in ended.out or "NVIDIA H200 in fp16: 9.9" in ended.out
+    assert "environment: GPU name: NVIDIA T4 -> NVIDIA H200" in ended.out
+
+
+def test_a_cpu_with_a_gpu(dyno, device_run):
+    cpu = device_run("EPYC", 0.01, device="cpu", gpus=0, cpu="AMD EPYC 9V45")
+    lines = (cpu / "records.jsonl").read_text().replace('"boundary":"host"', '"boundary":"device"')
+    (cpu / "records.jsonl").write_text(lines)
+    ended = dyno("compare", cpu, device_run("NVIDIA H200"))
+    assert "NVIDIA H200 in fp32: 100." in ended.out or "NVIDIA H200 in fp32: 99." in ended.out
+
+
+def test_more_runs_than_two_are_compared_with_the_first(dyno, device_run):
+    runs = [device_run(name, speed) for name, speed in (("A", 1.0), ("B", 2.0), ("C", 0.5))]
+    found = json.loads(dyno("compare", *runs, "--json").out)
+    assert [side["label"] for side in found["sides"]] == ["A", "B", "C"]
+    for contest in found["contests"]:
+        ratios = [standing["ratio"] for standing in contest["standings"]]
+        assert ratios[0] is None
+        assert [r["value"] for r in ratios[1:]] == pytest.approx([2.0, 0.5], rel=0.01)
+
+
+def test_several_runs_of_one_device(dyno, stored):
+    runs = [stored(f"run{i}", a=1.0 - i / 10) for i in range(3)]
+    ended = dyno("compare", *runs)
+    assert ended.status == 0 and "2 over 1" in ended.out and "3 over 1" in ended.out
+
+
+def test_the_number_of_devices_is_a_column_where_there_are_several(dyno, device_run):
+    runs = [device_run(name, counts=(1, 2), gpus=2) for name in ("A", "B")]
+    assert "devices" in dyno("compare", *runs).out
+
+
+def test_a_script_can_fail_on_a_slower_device(dyno, device_run):
+    slow, fast = device_run("NVIDIA T4", 0.1), device_run("NVIDIA H200")
+    assert dyno("compare", slow, fast, "--fail-on-slower").status == 0
+    assert dyno("compare", fast, slow, "--fail-on-slower").status == 1
+    assert dyno("compare", fast, slow).status == 0
+
+
+def test_a_page_of_two_devices_and_of_two_runs(dyno, device_run, pair, tmp_path):
+    devices = dyno("compare", device_run("NVIDIA T4", 0.1), device_run("NVIDIA H200"), "-o", "page")
+    assert devices.out.endswith("Page: page/index.html\n")
+    assert "NVIDIA H200 against NVIDIA T4" in (tmp_path / "page/index.html").read_text()
+    before, after = dyno("compare", *pair).out, dyno("compare", *pair, "-o", tmp_path / "same").out
+    assert after == f"{before}Page: {tmp_path / 'same/index.html'}\n"
+    assert (tmp_path / "same/comparison.md").read_text().startswith("# c, new against c, old\n")
+
+
+def test_one_run_is_nothing_to_compare(dyno, stored):
+    ended = dyno("compare", stored("old", a=1.0))
+    assert ended.status == 2 and "[bad-usage]" in ended.err and "Two runs" in ended.err
+
+
+def test_devices_with_nothing_in_common(dyno, device_run):
+    gpu = device_run("NVIDIA H200")
+    cpu = device_run("EPYC", 0.01, device="cpu", gpus=0, cpu="AMD EPYC 9V45", models=("vgg16", "alexnet"))
+    out = dyno("compare", gpu, cpu).out
+    assert "1: NVIDIA H200 (run " in out and "No configuration is in two of the runs." in out
+    assert out.count("only in the run of NVIDIA H200: ") == 4
+    assert re.search(r"only in the run of [^:]+: \d+ more \(all with --json\)", out) is None
+    assert re.search(r"environment: \d+ more facts differ", out)
+
+
+def test_of_many_trials_without_a_partner_the_first_are_named(dyno, device_run):
+    batches = tuple(2**i for i in range(7))
+    out = dyno("compare", device_run("A"), device_run("B", batches=batches)).out
+    assert out.count("only in the run of B: ") == 9
+    assert "only in the run of B: 2 more (all with --json)" in out

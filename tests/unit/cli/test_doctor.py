@@ -6,6 +6,7 @@ from tensordyno.records.build import Receipt
 from tensordyno.records.reading import Channel
 from tensordyno.run.examine import EngineFinding
 from tensordyno.telemetry.base import SensorUnavailable, Source
+from tensordyno.telemetry.gpu_state import Gpus, GpuState
 from tensordyno.vocabulary import Precision
 
 RECEIPT = Receipt(engine="x", version="1.2", device="CPU", provider="CPUProvider", threads=2)
@@ -54,6 +55,7 @@ class Broken(Power):
 def machine(monkeypatch):
     sources = [Power(), Absent(), Broken()]
     monkeypatch.setattr(doctor_pages, "open_sources", lambda: sources)
+    monkeypatch.setattr(doctor_pages, "gpu_states", lambda: Gpus(reason="there is no NVIDIA driver here"))
     return sources
 
 
@@ -80,6 +82,38 @@ def test_the_device_reaches_the_engines(dyno, monkeypatch, machine):
     asked = []
     monkeypatch.setattr(doctor_pages, "examine_engines", lambda device: asked.append(device) or iter([WORKS]))
     assert dyno("doctor", "--device", "cuda:1").status == 0 and asked == ["cuda:1"]
+
+
+def test_without_a_gpu_the_reason_is_told_and_only_the_cpu_is_asked_about(dyno, monkeypatch, machine):
+    asked = []
+    monkeypatch.setattr(doctor_pages, "examine_engines", lambda device: asked.append(device) or iter([WORKS]))
+    ended = dyno("doctor")
+    assert "none: there is no NVIDIA driver here" in ended.out and asked == ["cpu"]
+
+
+def test_the_first_gpu_that_answers_is_asked_about_as_well(dyno, monkeypatch, machine):
+    asked = []
+    states = (GpuState(index=0, reason="it fell off the bus"), GpuState(index=1), GpuState(index=2))
+    monkeypatch.setattr(doctor_pages, "gpu_states", lambda: Gpus(states=states))
+    monkeypatch.setattr(
+        doctor_pages,
+        "examine_engines",
+        lambda device: asked.append(device) or iter([MISSING if device == "cpu" else WORKS]),
+    )
+    ended = dyno("doctor")
+    assert ended.status == 0 and asked == ["cpu", "cuda:1"]
+    assert "Engines on cpu" in ended.out and "Engines on cuda:1" in ended.out
+
+
+def test_ceilings_are_measured_only_when_asked_for(dyno, monkeypatch, machine):
+    measured = []
+    monkeypatch.setattr(doctor_pages, "examine_engines", lambda device: iter([WORKS]))
+    monkeypatch.setattr(doctor_pages, "gpu_states", lambda: Gpus(states=(GpuState(index=0),)))
+    monkeypatch.setattr(doctor_pages, "print_ceilings", measured.append)
+    assert dyno("doctor").status == 0 and measured == []
+    assert dyno("doctor", "--ceilings").status == 0
+    assert dyno("doctor", "--ceilings", "--device", "cpu").status == 0
+    assert measured == [["cpu", "cuda:0"], ["cpu"]]
 
 
 def finding(error, passed):

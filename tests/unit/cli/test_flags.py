@@ -6,6 +6,7 @@ from tensordyno.cli.flags import (
     MEASURE,
     calibration_options,
     check_calibration_matters,
+    engines_for,
     raw_spec,
 )
 from tensordyno.errors import UsageError
@@ -51,6 +52,23 @@ def test_flags_that_keep_a_layer_say_no_to_int8():
     raw, origins = raw_spec(NONE | {"fp32_first": True, "fp32_last": True, "keep_fp32": "3"}, {})
     axes = spec_from_flags(raw | WHOLE, origins).spec.calibration
     assert axes == CalibrationAxes(first_layer=False, last_layer=False, keep_fp32=3)
+
+
+def test_a_flag_that_denies_makes_its_key_false():
+    keys = {"no_ceilings": "ceilings"}
+    assert raw_spec(NONE | {"no_ceilings": True}, keys) == (
+        {"ceilings": False},
+        {"ceilings": "--no-ceilings"},
+    )
+    assert raw_spec(NONE | {"no_ceilings": None}, keys) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("devices", "engines"),
+    [("cpu", "c"), ("cuda", "g"), ("cuda:0, cuda:1", "g"), ("cuda:0,cpu", "c"), ("tpu", "c"), ("", "c")],
+)
+def test_engines_follow_the_devices(devices, engines):
+    assert engines_for(devices, "c", "g") == engines
 
 
 def test_a_calibration_without_int8_is_told():

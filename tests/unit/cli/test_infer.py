@@ -23,6 +23,29 @@ def test_defaults_ask_for_all_four_engines(asked):
     assert (seen["output"], seen["as_json"], seen["report"]) == (None, False, True)
 
 
+@pytest.mark.parametrize(
+    ("devices", "engines"),
+    [
+        ("cuda:0", ["torch", "torch-compile", "onnxruntime"]),
+        ("cuda, cuda:1", ["torch", "torch-compile", "onnxruntime"]),
+        ("cuda:0,cpu", ["torch", "torch-compile", "onnxruntime", "openvino"]),
+    ],
+)
+def test_the_default_engines_are_those_of_the_devices(dyno, asked, devices, engines):
+    seen = asked(f"resnet50 --device {devices.replace(' ', '')}")
+    assert [e.name for e in seen["spec"].engines] == engines
+    assert [e.name for e in asked("resnet50 --device cuda:0 --engine null")["spec"].engines] == ["null"]
+
+
+def test_flags_of_several_gpus_and_of_energy(asked):
+    spec = asked("resnet50 --device cuda:0,cuda:2 --gpus 1,2,4 --energy-seconds 7.5 --no-ceilings")["spec"]
+    assert (spec.devices, spec.gpus) == (("cuda:0", "cuda:2"), (1, 2, 4))
+    assert spec.measure.energy_seconds == 7.5 and spec.ceilings is False
+    usual = asked("resnet50 --device cuda")["spec"]
+    assert (usual.devices, usual.gpus) == (("cuda:0",), (1,))
+    assert usual.measure.energy_seconds is None and usual.ceilings and usual.boundaries == (Boundary.HOST,)
+
+
 def test_every_flag_reaches_the_spec(asked, tmp_path):
     (tmp_path / "w.pt").touch()
     seen = asked(
@@ -75,6 +98,13 @@ def test_no_flag_is_forgotten():
         ("--precision int8 --max-drop 2", "--max-drop: calibration.max_drop"),
         ("--keep-fp32 2", "--keep-fp32 would change nothing"),
         ("--preprocess mean=300", "--preprocess: preprocessing.mean: found [300.0]"),
+        ("--gpus 0", "--gpus: gpus[0]: found 0; allowed: numbers of devices, for example 1,2,4."),
+        ("--gpus 1,x", "--gpus: gpus[1]: found 'x'; allowed: numbers of devices, for example 1,2,4."),
+        ("--gpus=-2", "--gpus: gpus[0]: found '-2'"),
+        ("--gpus 1.5", "--gpus: gpus[0]: found '1.5'"),
+        ("--energy-seconds=-1", "--energy-seconds: measure.energy_seconds: found -1.0"),
+        ("--device cuda:0,tpu", "--device: devices[1]: found 'tpu'"),
+        ("--device cuda:x", "--device: devices[0]: found 'cuda:x'; allowed: cpu, cuda or cuda:N."),
         ("--max-seconds 0 --min-seconds 1", "--max-seconds: measure.max_seconds"),
         ("--target 3", "--target: measure.target_half_width"),
         ("--min-seconds 7 --max-seconds 2", "--min-seconds, --max-seconds: measure: min_seconds 7"),

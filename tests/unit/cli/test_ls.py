@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from made_run import make_run
 
@@ -36,6 +38,16 @@ def test_stored_runs_with_their_state(dyno, tmp_path):
     assert "finished" in rows["2026-a"]
     assert "interrupted: dyno run --resume runs/2026-b" in rows["2026-b"]
     assert "not a Tensordyno record" in rows["2026-c"]
+
+
+def test_the_newest_run_comes_last_whatever_its_name(dyno, tmp_path):
+    for name, started in (("a", "2027"), ("b", "2025"), ("c", "2026")):
+        records = make_run(tmp_path / "runs" / name) / "records.jsonl"
+        first, _, rest = records.read_text().partition("\n")
+        records.write_text(re.sub(r'"started":"\d{4}', f'"started":"{started}', first) + "\n" + rest)
+    lines = [line.split() for line in dyno("ls").out.splitlines()]
+    assert [line[0] for line in lines[1:]] == ["b", "c", "a"]
+    assert lines[0] == ["run", "started", "devices", "trials", "valid", "state"]
 
 
 def test_no_runs_yet(dyno):

@@ -1,5 +1,8 @@
+import re
+
 import msgspec
 import pytest
+from made_gpu_run import GpuStory, make_gpu_run
 from made_int8_run import make_accuracy_run, make_int8_run
 from made_run import make_run
 
@@ -91,3 +94,49 @@ def test_calibrations_that_differ_are_told_apart(tmp_path, capsys):
 def test_without_fp32_there_is_no_difference_to_show(tmp_path, capsys):
     out = printed(make_accuracy_run(tmp_path / "run", precisions=("int8",)), capsys)
     assert "no fp32" in out and "→" not in out
+
+
+def test_the_largest_batch_that_fits_is_told(tmp_path, capsys):
+    story = GpuStory(engines=("torch",), batches=(8,), counts=(1,))
+    out = printed(make_gpu_run(tmp_path / "run", story), capsys)
+    (line,) = [line for line in section(out, "Largest batch that fits") if "3,392" in line]
+    assert line.split()[:3] == ["vgg16", "torch", "fp32"]
+    assert line.rstrip().endswith("batch 3,392 fits, 3,424 asks for 39.0 GiB more than is free")
+
+
+def test_several_gpus_have_their_number_and_efficiency(tmp_path, capsys):
+    asked = GpuStory(models=("resnet50",), engines=("torch",), batches=(256,), out_of_memory=False)
+    out = printed(make_gpu_run(tmp_path / "run", asked), capsys)
+    heading, *lines = [line for line in out.splitlines() if line.split()[:1] in (["model"], ["resnet50"])]
+    assert heading.split()[3:5] == ["batch", "GPUs"] and "efficiency" in heading
+    found = {tuple(line.split()[2:5]): line for line in lines if line.split()[1] == "torch"}
+    assert {key[2] for key in found} == {"1", "2", "4"}
+    assert re.search(r" 96\.\d ±0\.\d %", found["fp16", "256", "4"])
+    assert found["fp16", "256", "1"].count("%") == 1  # of the throughput
+
+
+def test_a_single_device_needs_no_column(tmp_path, capsys):
+    asked = GpuStory(models=("resnet50",), engines=("torch",), counts=(1,), out_of_memory=False)
+    out = printed(make_gpu_run(tmp_path / "run", asked), capsys)
+    assert "GPUs" not in out and "efficiency" not in out
+    cpu = GpuStory(models=("resnet50",), counts=(2,), device="cpu", gpus=0, out_of_memory=False)
+    assert "devices" in printed(make_gpu_run(tmp_path / "cpu", cpu), capsys)
+
+
+def test_choices_say_on_how_many_gpus(tmp_path, capsys):
+    asked = GpuStory(models=("resnet50",), engines=("torch",), batches=(256,), out_of_memory=False)
+    lines = section(printed(make_gpu_run(tmp_path / "run", asked), capsys), "Choose")
+    assert [line.split("  ")[0].strip() for line in lines if "resnet50" in line] == [
+        f"resnet50, {n}" for n in ("1 GPU", "2 GPUs", "4 GPUs")
+    ]
+    assert sum(bool(re.search(r"efficiency 9\d\.\d %", line)) for line in lines) == 2
+    assert "latency bound" not in lines[1]
+
+
+def test_the_title_names_the_devices_that_ran_and_boundaries_are_a_column(tmp_path, capsys):
+    asked = GpuStory(models=("resnet50",), engines=("torch",), batches=(256,), out_of_memory=False)
+    root = make_gpu_run(tmp_path / "run", asked)
+    out = printed(root, capsys)
+    assert out.splitlines()[0].rstrip().endswith(": 4 × NVIDIA H200") and "boundary" not in out
+    out = printed(root, capsys, lambda r: msgspec.structs.replace(r, boundary="b" if r.devices > 1 else "a"))
+    assert "boundary" in out.splitlines()[1]

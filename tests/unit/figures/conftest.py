@@ -1,6 +1,7 @@
 """A made-up run and its scores, once for all tests of figures."""
 
 import pytest
+from made_gpu_run import GpuStory, make_gpu_run
 from made_int8_run import STUDIED, make_accuracy_run, make_int8_run
 from made_run import Story, make_run
 
@@ -53,3 +54,28 @@ def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("study") / "run"
     run = read_run(make_accuracy_run(root, STUDIED, models=("resnet8_fashion",), engines=("onnxruntime",)))
     return run, scores(run)
+
+
+@pytest.fixture(scope="session")
+def gpu_run(tmp_path_factory):
+    """1, 2 and 4 GPUs: two networks, two engines, two precisions; one trial out of memory."""
+    return read_run(make_gpu_run(tmp_path_factory.mktemp("gpu") / "run"))
+
+
+@pytest.fixture(scope="session")
+def long_run(tmp_path_factory):
+    """Three hundred trials beside eight GPUs."""
+    models = tuple(f"network_{i:02}" for i in range(25))
+    story = GpuStory(
+        models=models, batches=(8, 64, 256), counts=(1,), gpus=8, interval_s=1.0, out_of_memory=False
+    )
+    return read_run(make_gpu_run(tmp_path_factory.mktemp("long") / "run", story))
+
+
+@pytest.fixture(scope="session")
+def dense_run(tmp_path_factory):
+    """One network at ten batch sizes on one GPU."""
+    story = GpuStory(
+        models=("resnet50",), batches=tuple(2**i for i in range(10)), counts=(1,), gpus=1, out_of_memory=False
+    )
+    return read_run(make_gpu_run(tmp_path_factory.mktemp("dense") / "run", story))

@@ -1,6 +1,7 @@
 """Accuracy on labelled images."""
 
 import pytest
+from msgspec.structs import replace
 
 from tensordyno.analysis.scores import scores
 from tensordyno.figures.accuracy import MEMBER
@@ -18,8 +19,11 @@ def test_one_row_a_configuration_in_percent_best_first(run, rows):
 
 
 def test_random_weights_have_no_accuracy(small_run):
-    expected = Empty("No network was run on labelled images with trained weights.")
-    assert MEMBER.data(small_run, scores(small_run)) == expected
+    rows = scores(small_run)
+    reason = "No network was run on labelled images with trained weights."
+    assert MEMBER.data(small_run, rows) == Empty(reason, expected=False)
+    labelled = [replace(s, dataset="folder") for s in rows]
+    assert MEMBER.data(small_run, labelled) == Empty(reason)
 
 
 def test_precisions_have_their_own_marks_and_fp32_its_line(int8):

@@ -24,9 +24,32 @@ def test_what_varies_is_named(rows):
     labels = Labels(everything)
     names = [(labels.panel(s), labels.series(s)) for s in everything]
     assert len(set(names)) == len(everything)
-    assert names[0][0] == "resnet50, synthetic, host boundary, 1 x cpu"
-    assert names[3][0].endswith("4 x cpu, 2 nodes")
-    assert names[5][1] == "torch [malloc keep, 1 threads] fp32"
+    assert names[0][0] == "resnet50, synthetic, host boundary, CPU"
+    assert names[3][0].endswith("CPU in 4 parts, 2 nodes")
+    assert names[5][1] == "torch [malloc keep, 1 thread] fp32"
+
+
+def test_the_cpu_threads_of_a_gpu_s_host_name_nothing(rows):
+    one = replace(rows[0], device="cuda:0", threads=32)
+    labels = Labels([one, replace(one, devices=2, threads=16)])
+    assert labels.engine(one) == "torch"
+    assert [labels.devices(replace(one, devices=n)) for n in (1, 2)] == ["1 GPU", "2 GPUs"]
+
+
+def test_devices_are_named_as_people_name_them(rows):
+    cpu, first, second = (replace(rows[0], device=device) for device in ("cpu", "cuda:0", "cuda:1"))
+    assert [Labels([cpu, first]).panel(s) for s in (cpu, first)] == ["resnet50, CPU", "resnet50, GPU"]
+    assert [Labels([first, second]).panel(s) for s in (first, second)] == [
+        "resnet50, GPU 0",
+        "resnet50, GPU 1",
+    ]
+    both = replace(second, devices=2)
+    labels = Labels([first, second, both])
+    assert [labels.panel(s) for s in (first, second, both)] == [
+        "resnet50, 1 GPU from 0",
+        "resnet50, 1 GPU from 1",
+        "resnet50, 2 GPUs from 1",
+    ]
 
 
 def test_order_of_first_appearance():

@@ -2,8 +2,9 @@
 
 from msgspec.structs import replace
 
+from tensordyno.analysis.scores import scores
 from tensordyno.figures.base import Empty
-from tensordyno.figures.pareto import MEMBER
+from tensordyno.figures.pareto import DENSE, MEMBER
 from tensordyno.vocabulary import Verdict
 
 
@@ -35,3 +36,20 @@ def test_the_bound_is_drawn_where_it_lies_inside(run, rows):
     dashed = [layer for layer in first["layer"] if layer["mark"].get("style") == "reference"]
     assert dashed[0]["transform"][-1]["calculate"] == "100.0"
     assert not [layer for layer in second["layer"] if layer["mark"].get("style") == "reference"]
+
+
+def test_along_a_dense_front_each_name_stands_once_and_below(dense_run):
+    data = MEMBER.data(dense_run, scores(dense_run))
+    front = [r for r in data.rows if r["front"]]
+    assert len(front) > DENSE
+    named = [r["label"] for r in front if r["label"]]
+    assert len(named) == len(set(named))
+    (panel,) = MEMBER.chart(data)["concat"]
+    (name,) = [x for x in panel["layer"] if x["encoding"].get("text", {}).get("field") == "label"]
+    assert name["mark"]["dy"] > 0
+
+
+def test_two_points_are_no_choice(run, rows):
+    valid = [s for s in rows if s.verdict is Verdict.VALID]
+    found = MEMBER.data(run, valid[:2])
+    assert found == Empty("No network has a choice of configurations.", expected=False)

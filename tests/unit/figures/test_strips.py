@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tensordyno.figures.strips import BINS, Strip, readings, strips
+from tensordyno.figures.strips import BINS, FEWEST_BINS, MOST_POINTS, Strip, limits, readings, strips
 from tensordyno.records.reading import Channel
 from tensordyno.store.reader import Series
 
@@ -16,7 +16,11 @@ def series(values, source="cpu", name="utilisation", unit="%", device="", cumula
 
 
 def of(*found):
-    return strips(SimpleNamespace(series=found))
+    return strips(SimpleNamespace(series=found))[0]
+
+
+def gpu(values, name, unit="W", number=0, cumulative=False):
+    return series(values, "nvml", name, unit, f"gpu{number}", cumulative)
 
 
 def test_the_whole_cpu_stands_for_its_cores():
@@ -36,29 +40,78 @@ def test_an_energy_counter_becomes_power():
     assert shown.title == "Power" and list(shown.values) == [50.0, 100.0]
 
 
-def test_a_device_with_both_power_and_energy_is_drawn_once():
-    gpu = {"source": "nvml", "device": "gpu0"}
+def test_of_several_channels_of_a_device_the_best_is_drawn():
+    counter = gpu([0, 15], "energy", "J", cumulative=True)
+    (shown,) = of(gpu([10, 20], "power"), counter)
+    assert shown.title == "GPU power" and list(shown.values) == [10, 20]
+    (shown,) = of(gpu([10, 20], "power"), counter, gpu([11, 21], "power_instant"))
+    assert list(shown.values) == [11, 21]
+    (shown,) = of(gpu([np.nan, np.nan], "power"), counter)
+    assert list(shown.values) == [15]
+
+
+def test_what_a_gpu_tells_is_shown_in_readable_units_in_order():
     shown = of(
-        series([10, 20], name="power", unit="W", **gpu),
-        series([0, 15], name="energy", unit="J", cumulative=True, **gpu),
+        gpu([1e9, 2e9], "pcie_rx", "B/s"),
+        gpu([1.98e9, 1.98e9], "sm_clock", "Hz"),
+        gpu([40, 41], "temperature", "degC"),
+        gpu([2**30, 2**31], "memory_used", "B"),
+        gpu([5, 6], "utilisation_memory", "%"),
+        gpu([98, 99], "utilisation_gpu", "%"),
+        gpu([0, 1], "throttle_reasons", "1"),
     )
-    assert len(shown) == 1 and list(shown[0].values) == [10, 20]
+    assert [(s.title, s.unit, s.values[-1]) for s in shown] == [
+        ("GPU utilisation", "%", 99),
+        ("GPU memory controller busy", "%", 6),
+        ("GPU memory used", "GiB", 2),
+        ("GPU temperature", "°C", 41),
+        ("GPU SM clock", "GHz", 1.98),
+        ("PCIe, received by the GPU", "GB/s", 2),
+    ]
+
+
+def test_devices_are_in_the_order_of_their_numbers_and_those_left_out_are_counted():
+    many = [gpu([1, 2], "power", number=n) for n in (10, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8)]
+    shown, note = strips(SimpleNamespace(series=many))
+    assert [s.device for s in shown] == [f"gpu{n}" for n in range(8)]
+    assert note == "Showing 8 of 11 devices."
+    assert strips(SimpleNamespace(series=many[:2]))[1] == ""
+
+
+def test_each_limit_is_given_once():
+    allowed = [gpu([700, 700], "power_limit"), gpu([np.nan, 700], "power_limit", number=1)]
+    allowed.append(gpu([350, 700], "power_limit", number=2))
+    assert limits(SimpleNamespace(series=allowed)) == [
+        {"strip": "GPU power", "limit": 350.0},
+        {"strip": "GPU power", "limit": 700.0},
+    ]
+    assert limits(SimpleNamespace(series=[gpu([1, 2], "power")])) == []
 
 
 def test_what_could_not_be_read_is_left_out():
     assert of(series([np.nan, np.nan])) == []
     (shown,) = of(series([np.nan, 1.0, 3.0]))
     assert shown.mean == 2.0
-    assert [r["mean"] for r in readings(shown, 0.0)] == [1.0, 3.0]
+    assert readings([shown], 0.0)[0]["mean"] == [1.0, 3.0]
 
 
 @pytest.mark.parametrize("count", [2, BINS - 1, BINS, BINS + 1, 10 * BINS + 7])
 def test_thinning_keeps_extremes_mean_and_order(count):
     values = np.random.default_rng(1).normal(50, 10, count)
-    rows = readings(Strip("CPU", "%", "", np.arange(count) + 100.0, values), 100.0)
-    assert 1 <= len(rows) <= BINS
-    assert min(r["low"] for r in rows) == pytest.approx(values.min(), rel=1e-3)
-    assert max(r["high"] for r in rows) == pytest.approx(values.max(), rel=1e-3)
-    assert all(r["low"] <= r["mean"] <= r["high"] for r in rows)
-    times = [r["time"] for r in rows]
-    assert times == sorted(times) and times[0] >= 0
+    (row,) = readings([Strip("CPU", "%", "", np.arange(count) + 100.0, values)], 100.0)
+    assert 1 <= len(row["time"]) <= BINS
+    assert {len(row[key]) for key in ("time", "mean", "low", "high")} == {len(row["time"])}
+    assert min(row["low"]) == pytest.approx(values.min(), rel=1e-3)
+    assert max(row["high"]) == pytest.approx(values.max(), rel=1e-3)
+    assert all(
+        low <= mean <= high for low, mean, high in zip(row["low"], row["mean"], row["high"], strict=True)
+    )
+    assert row["time"] == sorted(row["time"]) and row["time"][0] >= 0
+
+
+def test_many_lines_share_the_points_of_a_page_and_show_their_means():
+    values = np.arange(6000.0)
+    found = [Strip(f"strip {i}", "W", f"gpu{g}", values, values) for i in range(10) for g in range(8)]
+    rows = readings(found, 0.0)
+    assert len(rows) == 80 and sum(len(row["time"]) for row in rows) <= MOST_POINTS
+    assert all(len(row["time"]) >= FEWEST_BINS and "low" not in row for row in rows)

@@ -1,6 +1,7 @@
 """A made-up run and its report, once for all tests of reports."""
 
 import pytest
+from made_gpu_run import GpuStory, make_gpu_run
 from made_int8_run import STUDIED, make_accuracy_run, make_int8_run
 from made_run import Story, make_run
 
@@ -87,3 +88,33 @@ def study(tmp_path_factory):
     """Many calibrations of one network: run, scores, document."""
     root = tmp_path_factory.mktemp("study") / "run"
     return made_of(make_accuracy_run(root, STUDIED, models=("resnet8_fashion",), engines=("onnxruntime",)))
+
+
+@pytest.fixture(scope="session")
+def gpu_root(tmp_path_factory):
+    """1, 2 and 4 GPUs, one trial out of memory."""
+    story = GpuStory(engines=("torch-compile",), batches=(1, 8, 256))
+    return make_gpu_run(tmp_path_factory.mktemp("gpu") / "run", story)
+
+
+@pytest.fixture(scope="session")
+def gpu(gpu_root):
+    """The same: run, scores, document."""
+    return made_of(gpu_root)
+
+
+@pytest.fixture(scope="session")
+def device_runs(tmp_path_factory):
+    """The same trials on three kinds of GPU."""
+    root = tmp_path_factory.mktemp("devices")
+    a100 = {"name": "NVIDIA A100-SXM4-80GB", "speed": 0.42, "limit_w": 400.0}
+    t4 = {"name": "NVIDIA T4", "speed": 0.08, "limit_w": 70.0, "idle_w": 12.0}
+    devices = (
+        {**t4, "host": "gpu-01", "driver": "535.1"},
+        {"name": "NVIDIA H200"},
+        {**a100, "host": "gpu-02", "cpu": "AMD EPYC 7742"},
+    )
+    asked = {"engines": ("torch",), "batches": (1, 8), "counts": (1,), "gpus": 1}
+    return [
+        read_run(make_gpu_run(root / f"run{i}", GpuStory(**(asked | each)))) for i, each in enumerate(devices)
+    ]

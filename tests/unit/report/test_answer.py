@@ -1,5 +1,7 @@
 """The answer in words."""
 
+import re
+
 import pytest
 from msgspec.structs import replace
 
@@ -86,3 +88,25 @@ def test_what_loses_right_answers_is_set_aside_and_counted(int8):
     first = Words(run, bad, {}, "").answers(bad)[0]
     assert "2 more not recommended because they lose right answers" in first.facts
     assert first.bests[0].who.startswith("onnxruntime int8")
+
+
+def test_several_devices_stand_beside_one(gpu):
+    made = gpu[2]
+    first = made.answers[0]
+    assert [a.name for a in made.answers] == ["resnet50", "vgg16"]
+    assert [b.heading for b in first.bests if "throughput" in b.heading] == [
+        f"Highest throughput, {n}" for n in ("1 GPU", "2 GPUs", "4 GPUs")
+    ]
+    four = first.bests[-1]
+    assert four.who.endswith("batch 256 on each")
+    assert re.fullmatch(r"3\.8\d× \(.*\) the throughput of one, efficiency 96\.\d % \(.*\)", four.notes[0])
+    assert re.search(
+        r" at batch 256 on 1 GPU, .*; [\d,]+ images/s on 4 GPUs, efficiency 9\d\.\d %\.$", made.headline
+    )
+
+
+def test_a_place_within_the_network_s_name_is_set_off_by_commas(run, rows):
+    apart = [
+        replace(s, boundary="device") if s.model == "resnet50" and i % 2 else s for i, s in enumerate(rows)
+    ]
+    assert re.match(r"resnet50, \w+ boundary, runs fastest on ", Words(run, apart, {}, "").headline(apart))

@@ -64,3 +64,9 @@ def test_verdicts_are_words():
 
 def test_numbers_have_three_digits():
     assert cells.number(1234.5, "W") == "1,234 W" and cells.number(0.5) == "0.500"
+
+
+def test_a_ratio_of_throughputs():
+    assert cells.times(Interval(value=3.868, low=3.86, high=3.876)) == "3.87× (3.86–3.88)"
+    assert cells.times(Interval(value=2.0, low=math.nan, high=math.nan)) == "2.00×"
+    assert cells.times(None) == "–"

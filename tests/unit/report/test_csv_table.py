@@ -3,6 +3,7 @@
 import csv
 import io
 
+import pytest
 from msgspec.structs import replace
 
 from tensordyno.report.csv_table import csv_table, flat_rows
@@ -31,3 +32,12 @@ def test_awkward_text_survives(rows):
 
 def test_no_trial_is_still_a_table():
     assert csv_table([]).startswith("trial,task,model,")
+
+
+def test_what_each_device_did_is_one_text(gpu):
+    rows = {row["trial"]: row for row in flat_rows(gpu[1])}
+    one, two = (rows[f"resnet50.torch-compile.fp16.b256.x{n}"] for n in (1, 2))
+    assert one["images_per_s_per_device"] is None and one["speedup"] is None
+    rates = [float(rate) for rate in two["images_per_s_per_device"].split("; ")]
+    assert len(rates) == 2 and sum(rates) == pytest.approx(two["images_per_s"], rel=0.01)
+    assert two["scaling_efficiency_ci95_low"] < two["scaling_efficiency"] < 1

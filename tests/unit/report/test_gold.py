@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tensordyno.analysis.compare_devices import compare_devices
+from tensordyno.analysis.scores import scores
 from tensordyno.figures.base import FIGURES
+from tensordyno.report.comparison import compared_document
+from tensordyno.report.comparison_write import comparison_markdown
 from tensordyno.report.markdown import markdown
 
 GOLD = Path(__file__).parents[2] / "gold"
@@ -48,14 +52,24 @@ def test_markdown_of_right_answers(untimed):
     check("report_accuracy.md", markdown(untimed[2]))
 
 
+def test_markdown_of_gpus(gpu):
+    check("report_gpu.md", markdown(gpu[2]))
+
+
+def test_markdown_of_two_devices(device_runs):
+    runs = device_runs[:2]
+    found = compare_devices(runs, [scores(run) for run in runs])
+    check("comparison.md", comparison_markdown(compared_document(found)))
+
+
 def test_csv(written):
     check("trials.csv", (written / "trials.csv").read_text())
 
 
 @pytest.mark.parametrize("name", FIGURES.names())
-def test_chart(name, made, int8, study):
+def test_chart(name, made, int8, study, gpu):
     """Drawn from the plain run, or from the first that has what the figure shows."""
-    drawings = study[2].drawings | int8[2].drawings | made.drawings
+    drawings = gpu[2].drawings | study[2].drawings | int8[2].drawings | made.drawings
     spec = drawings[name].spec
     rows = spec["datasets"]["rows"][:ROWS]
     text = json.dumps({**spec, "datasets": {}}, indent=1) + "\n" + "".join(json.dumps(r) + "\n" for r in rows)

@@ -3,6 +3,8 @@
 from tensordyno.figures.base import FIGURES
 from tensordyno.report.outline import FIGURES_IN_ORDER, OUTLINE, filled, is_timed, sections
 
+TIMED = ("batch", "memory", "baseline", "devices", "ceilings", "energy", "int8", "start", "latency")
+
 
 def anchors(found):
     return [section.anchor for section in found]
@@ -30,7 +32,7 @@ def test_right_answers_alone_come_first_and_nothing_is_about_speed(untimed):
     found = sections(untimed[1])
     assert anchors(found)[:4] == ["answer", "accuracy", "calibration", "trials"]
     assert not any(section.timed for section in found)
-    assert set(anchors(OUTLINE)) - set(anchors(found)) == {"batch", "baseline", "int8", "start", "latency"}
+    assert set(anchors(OUTLINE)) - set(anchors(found)) == set(TIMED)
 
 
 def test_an_empty_section_is_left_out_and_an_empty_part_too():
@@ -43,6 +45,16 @@ def test_an_empty_section_is_left_out_and_an_empty_part_too():
 def test_a_run_without_int8_says_nothing_of_it(made):
     assert "int8" not in anchors(made.outline) and "calibration" not in anchors(made.outline)
     assert not {"int8-speedup", "calibration-study", "layer-sensitivity"} & set(made.drawings)
+
+
+def test_a_run_on_gpus_has_its_sections(gpu):
+    found = {section.anchor: section for section in gpu[2].outline}
+    assert found["memory"].part == "memory" and found["memory"].figures == ("device-memory",)
+    assert found["energy"].figures == ("efficiency",)
+
+
+def test_a_plain_run_says_nothing_of_memory_and_energy(made):
+    assert not {"memory", "energy", "devices"} & set(anchors(made.outline))
 
 
 def test_a_run_with_int8_has_its_sections(int8):
