@@ -20,7 +20,8 @@ wanted -= {int(os.environ["RANK"])}
 while set(found := launch_kin.ranks("RANK")) != wanted and time.monotonic() < deadline:
     time.sleep(0.01)
 parent = launch_kin.launcher("RANK")
-print(os.environ["RANK"], sorted(found), parent.pid, launch_kin.is_alive(parent), flush=True)
+line = f"{os.environ['RANK']} {sorted(found)} {parent.pid} {launch_kin.is_alive(parent)}"
+os.write(1, f"{line}\\n".encode())  # in one piece: the ranks share a pipe
 sys.stdin.read()
 """
 
