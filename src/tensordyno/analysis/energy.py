@@ -102,8 +102,8 @@ class Meters:
         if reason:
             return _unavailable(reason)
         found = self._measured(outcome, wanted)
-        if found.joules_per_image is None:
-            return found
+        if found.joules_per_image is None:  # the limit that was set is known all the same
+            return msgspec.structs.replace(found, power_limit_w=self._limit_of(wanted))
         return self._with_conditions(self._before_regulator(found), outcome, wanted)
 
     def _measured(self, outcome: Outcome, wanted: Sequence[Meter]) -> Energy:
@@ -160,14 +160,16 @@ class Meters:
 
     def _with_conditions(self, found: Energy, outcome: Outcome, wanted: Sequence[Meter]) -> Energy:
         idle = [self._idle[meter.device].mean_w for meter in wanted]
-        limits = [self._limits.get(meter.device) for meter in wanted]
         idle_w = _sum(idle)
         return msgspec.structs.replace(
             found,
             idle_power_w=None if idle_w is None else idle_w / self._efficiency,
             cpu_joules_per_image=self._cpu_beside(outcome),
-            power_limit_w=_sum(limits),
+            power_limit_w=self._limit_of(wanted),
         )
+
+    def _limit_of(self, wanted: Sequence[Meter]) -> float | None:
+        return _sum([self._limits.get(meter.device) for meter in wanted])
 
     def _cpu_beside(self, outcome: Outcome) -> float | None:
         packages = [m for m in self._meters if m.method == "counter" and kind(m.device) == "cpu"]

@@ -63,6 +63,7 @@ class Contender:
         self._latencies: list[NDArray[np.float64]] = []
         self._answers = table_of(b"")
         self._energy_window: Burst | None = None
+        self._phases: tuple[Phase, ...] = ()
 
     def build(self, materials: Materials, hear: Hear | None = None) -> None:
         """Build and verify; an answer that fails verification ends the trial as INVALID.
@@ -77,6 +78,7 @@ class Contender:
         left_s = max(0.0, deadline - monotonic())
         builds = self.team.ask_in_turn(order, BuiltReport, left_s, SLOW_BUILD, hear)
         self._built = builds[0]
+        self._phases = tuple(phase for build in builds for phase in build.phases)  # one rank after the other
         wrong = [b.verification.reason for b in builds if not b.verification.passed]
         if wrong:
             raise TrialFailed(Failure(Verdict.INVALID, wrong[0], "verification-failed"))
@@ -140,7 +142,7 @@ class Contender:
             accuracy=built.accuracy if built else None,
             warmup=self._warmup,
             bursts=tuple(self._bursts),
-            phases=(*(built.phases if built else ()), *self._measuring_phases()),
+            phases=(*self._phases, *self._measuring_phases()),
             ranks=self._rank_facts(),
             energy_window=self._energy_window,
             shortage=failure.shortage,

@@ -283,6 +283,11 @@ def test_the_cpu_beside_a_gpu_and_its_limit():
     assert measure(Meters(gpu(600)), GPU, (), energy_window=window()).cpu_joules_per_image is None
 
 
+def test_the_limit_is_known_where_the_energy_is_not():
+    found = measure(Meters([*gpu(600), limit(700)]), GPU, ())
+    assert found.joules_per_image is None and found.power_limit_w == 700
+
+
 def test_a_power_limit_is_no_power():
     is_unknown(measure(Meters([limit(700)]), GPU, half_second_bursts()), "of cuda:0")
 

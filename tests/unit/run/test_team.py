@@ -84,6 +84,7 @@ def test_a_joint_trial_warms_up_first_then_begins_everywhere_at_one_moment():
     outcome = racing.outcome(Failure(Verdict.VALID, "", ""))
     assert [(rank.device, rank.index) for rank in outcome.ranks] == [("cuda:1", 0), ("cuda:2", 1)]
     assert len(racing.latencies_s) == sum(b.batches for b in outcome.bursts) == 16
+    assert [p.name for p in outcome.phases].count("load") == 2  # the build of each rank, one after the other
 
 
 def test_one_wrong_rank_makes_the_trial_invalid():
