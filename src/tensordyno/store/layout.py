@@ -6,7 +6,7 @@ records.jsonl      header, outcomes, sampler facts, footer: one flushed line eac
 samples/ID.npy     latency of every batch of a trial in seconds, float64, burst after burst
 answers/ID.npy     what a trial answered: int32 (images, 3), a row a labelled image in the dataset's order:
                    its label, the first class of the logits, the label's rank from 0 (0: right, < 5: top-5)
-readings/SRC.jsonl telemetry: a line of channels, then readings
+readings/SRC.jsonl telemetry: a line of channels, then readings; may be gzipped later (SRC.jsonl.gz)
 logs/ID.log        what a worker printed
 summary.json       the flat public table, written at the end
 report/            index.html, report.md, trials.csv, trials.parquet, figures/
@@ -37,6 +37,10 @@ class RunFolder:
     def answer_file(self, trial_id: str) -> Path:
         """What one trial answered to labelled images."""
         return self.answers / f"{trial_id}.npy"
+
+    def reading_files(self) -> list[Path]:
+        """Telemetry of all sources in alphabetical order, gzipped or not."""
+        return sorted((*self.readings.glob("*.jsonl"), *self.readings.glob("*.jsonl.gz")))
 
     def reading_file(self, source: str) -> Path:
         """Telemetry of one source."""

@@ -1,5 +1,7 @@
 """Reads a run folder back: facts only, no numbers derived."""
 
+import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -97,13 +99,13 @@ class Run:
     @cached_property
     def series(self) -> tuple[Series, ...]:
         """Telemetry, one series a channel, sources in alphabetical order."""
-        files = sorted(self.folder.readings.glob("*.jsonl"))
+        files = self.folder.reading_files()
         return tuple(series for path in files for series in read_series(path))
 
     @cached_property
     def devices(self) -> tuple[DeviceFacts, ...]:
         """The devices that telemetry names, sources in alphabetical order."""
-        files = sorted(self.folder.readings.glob("*.jsonl"))
+        files = self.folder.reading_files()
         return tuple(device for path in files for device in read_devices(path))
 
 
@@ -182,10 +184,21 @@ def _read_records(folder: RunFolder) -> tuple[list[Record], bool]:
 
 def _read_lines(path: Path, holding: bytes = b"") -> tuple[list[Record], bool]:
     """All records of a file whose lines hold these bytes, and whether the last line was cut."""
-    lines = path.read_bytes().split(b"\n")
+    lines = _content(path).split(b"\n")
     truncated = bool(lines[-1])  # a whole file ends with a newline
     whole = [(n, line) for n, line in enumerate(lines[:-1], start=1) if line and holding in line]
     return [decode_line(line, f"{path}:{n}") for n, line in whole], truncated
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, unpacked where it is gzipped. Raises StoreError for a broken archive."""
+    stored = path.read_bytes()
+    if path.suffix != ".gz":
+        return stored
+    try:
+        return gzip.decompress(stored)
+    except (OSError, EOFError, zlib.error) as wrong:
+        raise StoreError("broken-record", f"{path} cannot be unpacked: {wrong}.") from wrong
 
 
 def _read_plan(folder: RunFolder) -> Plan:
@@ -197,7 +210,7 @@ def _read_plan(folder: RunFolder) -> Plan:
 
 def _read_unavailable(folder: RunFolder) -> tuple[Unavailable, ...]:
     found = []
-    for path in sorted(folder.readings.glob("*.jsonl")):
+    for path in folder.reading_files():
         found += [r for r in _read_lines(path, b'"unavailable"')[0] if isinstance(r, Unavailable)]
     return tuple(found)
 

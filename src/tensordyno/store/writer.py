@@ -5,6 +5,7 @@ A small ballast file is given up when the disk is full: the lines that say so st
 
 import errno
 import fcntl
+import gzip
 import io
 import os
 from collections.abc import Iterator
@@ -61,6 +62,8 @@ class RunWriter:
             self._make_folders()
             self._records = _open_alone(self.folder.records)
             _cut_partial_line(self.folder.records)
+            for packed in self.folder.readings.glob("*.jsonl.gz"):
+                _unpack(packed)
             for path in self.folder.readings.glob("*.jsonl"):
                 _cut_partial_line(path)
             self._ballast.write_bytes(bytes(_BALLAST_BYTES))
@@ -202,6 +205,13 @@ def _open_alone(path: Path) -> IO[bytes]:
         file.close()
         raise StoreError("run-in-use", f"Another dyno is writing to {path.parent}.") from busy
     return file
+
+
+def _unpack(packed: Path) -> None:
+    """Put a file's content in place of its archive, so that lines can be added. Raises OSError."""
+    whole = gzip.decompress(packed.read_bytes())
+    write_whole(packed.with_suffix(""), whole)
+    packed.unlink()
 
 
 def _cut_partial_line(path: Path) -> None:
