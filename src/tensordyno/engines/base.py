@@ -127,7 +127,8 @@ class Engine(ABC):
     def compile(self, example: FloatArray) -> None:
         """Finish the build for this batch size and precision (timed as compile).
 
-        `example` has the shape of one batch: (batch, channels, height, width), float32.
+        `example`, float32, shape (batch, channels, height, width), is what `bind` will get: it may hold
+        fewer images than the setup's batch size, which alone says how large the batch is.
         """
 
     @abstractmethod

@@ -237,9 +237,10 @@ class OnnxRuntime(Engine):
         if elsewhere:
             raise Unsupported(elsewhere)
         shape = self._session.get_inputs()[0].shape
-        fixed = [have for have, want in zip(shape, example.shape, strict=True) if have != want]
+        batch = [self.setup.batch_size, *example.shape[1:]]  # the example may hold fewer images
+        fixed = [have for have, want in zip(shape, batch, strict=True) if have != want]
         if any(isinstance(axis, int) for axis in fixed):
-            raise Unsupported(f"This ONNX graph takes {shape}, and the batch is {list(example.shape)}.")
+            raise Unsupported(f"This ONNX graph takes {shape}, and the batch is {batch}.")
 
 
 MEMBER = OnnxRuntime

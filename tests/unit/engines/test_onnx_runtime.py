@@ -40,6 +40,16 @@ def test_the_batch_size_is_fixed_in_the_session(make_engine, tiny, images):
         engine.bind(np.repeat(images, 2, axis=0), Boundary.HOST).run()
 
 
+def test_fewer_images_than_the_batch_fill_it(make_engine, tiny, images):
+    engine = make_engine("onnxruntime", batch_size=4)
+    engine.receipt()
+    engine.load(tiny)
+    engine.compile(images)
+    answer = engine.answer(images)
+    assert len(answer) == 4
+    np.testing.assert_array_equal(answer[2:], answer[:2])
+
+
 def test_a_graph_of_another_shape_is_refused(make_engine, tiny, images):
     engine = make_engine("onnxruntime")
     engine.receipt()
