@@ -182,6 +182,19 @@ def test_repeats_itself_and_leaves_its_input_alone(build, boundary):
 
 
 @pytest.mark.parametrize("boundary", Boundary)
+def test_the_build_alone_says_how_large_a_batch_is(build, boundary):
+    """One image fills the batch; of more than a batch the first are taken."""
+    size = build.batch_size
+    for images in (build.images[:1], np.repeat(build.images, 2, axis=0)):
+        step = build.engine.bind(images, boundary)
+        step.run()
+        expected = np.resize(build.expected[:1], (size, tiny_network.CLASSES))
+        if len(images) > 1:
+            expected = np.repeat(build.expected, 2, axis=0)[:size]
+        assert sqnr_db(step.output(), expected) > LOWEST_SQNR_DB[build.precision]
+
+
+@pytest.mark.parametrize("boundary", Boundary)
 def test_an_output_is_the_caller_s_own(build, boundary):
     step = build.engine.bind(build.images, boundary)
     step.run()

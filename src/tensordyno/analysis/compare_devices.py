@@ -9,6 +9,7 @@ from tensordyno.analysis.environment import Contrast, contrasts
 from tensordyno.analysis.ratio import throughput_ratio
 from tensordyno.analysis.scores import Score
 from tensordyno.analysis.where import device_name
+from tensordyno.device import device_kind
 from tensordyno.records.base import Record
 from tensordyno.store.reader import Run
 from tensordyno.timing.intervals import Interval
@@ -89,7 +90,7 @@ def _first_of_each(scores: Sequence[Score]) -> list[Score]:
 
 
 def _unlike(a: Score, b: Score) -> bool:
-    kinds = {score.device.partition(":")[0] for score in (a, b)}
+    kinds = {device_kind(score.device) for score in (a, b)}
     return len(kinds) > 1 or bool(a.device_name and b.device_name and a.device_name != b.device_name)
 
 

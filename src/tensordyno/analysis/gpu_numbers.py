@@ -6,6 +6,7 @@ PCI_BUS_ID (CUDA C++ Programming Guide, "CUDA Environment Variables"); NVML coun
 
 from collections.abc import Iterable, Mapping
 
+from tensordyno.device import device_index
 from tensordyno.records.outcome import Outcome
 from tensordyno.records.reading import DeviceFacts
 
@@ -27,7 +28,7 @@ def gpus_of(outcome: Outcome, labels: Labels) -> tuple[tuple[str, ...], str]:
         return (), "the GPUs of other nodes are not watched"
     if any(" MIG " in f"{name} " for name in _own_names(outcome)):
         return (), "the trial ran on a slice of a GPU (MIG), sensors tell of the whole GPU"
-    first = int(trial.device.partition(":")[2] or 0)
+    first = device_index(trial.device)
     environment = outcome.process.environment if outcome.process else {}
     names: list[str] = []
     for number in range(first, first + trial.devices):

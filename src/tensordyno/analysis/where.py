@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tensordyno.analysis.scores import Score
+from tensordyno.device import device_index, device_kind
 from tensordyno.records.machine import MachineFacts
 from tensordyno.records.outcome import Outcome
 from tensordyno.vocabulary import Verdict
@@ -24,9 +25,8 @@ def device_name(machine: MachineFacts, score: Score) -> str:
         return score.device_name
     if score.device == "cpu":
         return machine.cpu
-    number = score.device.partition(":")[2] or "0"
-    known = number.isdecimal() and int(number) < len(machine.gpus) and score.device.startswith("cuda")
-    return machine.gpus[int(number)] if known else score.device
+    number = device_index(score.device) if device_kind(score.device) == "cuda" else len(machine.gpus)
+    return machine.gpus[number] if number < len(machine.gpus) else score.device
 
 
 def times(name: str, count: int) -> str:
@@ -55,7 +55,7 @@ def tallied(names: Iterable[str]) -> tuple[str, ...]:
 
 def _places(score: Score) -> set[tuple[str, int]]:
     """A CPU is one device however many processes share it."""
-    kind, _, first = score.device.partition(":")
-    if not first.isdecimal():
+    kind, first = device_kind(score.device), device_index(score.device)
+    if kind == "cpu":
         return {(kind, node) for node in range(score.nodes)}
-    return {(kind, int(first) + i) for i in range(score.devices)}
+    return {(kind, first + i) for i in range(score.devices)}

@@ -3,6 +3,8 @@
 from functools import cache
 from pathlib import Path
 
+from tensordyno.device import device_index
+
 _CPUINFO = Path("/proc/cpuinfo")
 
 # Instructions that compute on these formats natively, by the kernel's names (x86, then Arm).
@@ -14,7 +16,7 @@ def device_name(device: str) -> str:
     """The device's own name, for "cpu" or "cuda:N"; the device string when the system does not tell."""
     if device.startswith("cpu"):
         return cpu_name()
-    return _gpu_name(int(device.partition(":")[2] or 0)) or device
+    return _gpu_name(device_index(device)) or device
 
 
 @cache

@@ -23,6 +23,7 @@ from tensordyno.engines.null_step import NullStep, SideBySide, WorkStep, waiting
 from tensordyno.engines.number_formats import rounded
 from tensordyno.models.base import PreparedModel
 from tensordyno.records.build import Receipt
+from tensordyno.timing.step import filled
 from tensordyno.vocabulary import Boundary, Precision
 
 NAME = "null"
@@ -105,8 +106,7 @@ class NullEngine(Engine):
         self._fail_at("bind")
         options, size = self._options, self.setup.batch_size
         self._memory.hold(size * options.image_bytes)
-        logits = self._answer(images)
-        logits = np.resize(logits, (size, logits.shape[1])) if len(logits) < size else logits
+        logits = filled(self._answer(images), size)
         if options.work:
             return WorkStep(work(options.work, options.size), logits)
         cost, clock = self.next_duration(), self.setup.clock

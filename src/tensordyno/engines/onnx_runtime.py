@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import Any, ClassVar, cast
 
 import msgspec
-import numpy as np
 
+from tensordyno.device import device_kind
 from tensordyno.engines.base import (
     Engine,
     EngineOptions,
@@ -39,6 +39,7 @@ from tensordyno.errors import Unsupported
 from tensordyno.models.base import BATCH_AXIS, PreparedModel
 from tensordyno.quantize.base import Form
 from tensordyno.records.build import Receipt
+from tensordyno.timing.step import filled
 from tensordyno.vocabulary import Boundary, Precision
 
 NAME = "onnxruntime"
@@ -156,8 +157,7 @@ class OnnxRuntime(Engine):
     def bind(self, images: FloatArray, boundary: Boundary) -> Step:
         """A step over `images`; raises MemoryError when memory runs out."""
         assert self._session is not None and self._provider is not None, "compile before bind"
-        if len(images) < self.setup.batch_size:
-            images = np.resize(images, (self.setup.batch_size, *images.shape[1:]))  # repeats them in order
+        images = filled(images, self.setup.batch_size)
         if boundary is Boundary.HOST:
             return HostStep(self._session, images)
         return DeviceStep(self._session, images, self._provider.kind, self._provider.index)
@@ -221,7 +221,7 @@ class OnnxRuntime(Engine):
         return options
 
     def _check_precision(self) -> None:
-        why = self.refusal(self.setup.device.partition(":")[0], self.setup.precision)
+        why = self.refusal(device_kind(self.setup.device), self.setup.precision)
         if why:
             raise Unsupported(f"{why}.")
 

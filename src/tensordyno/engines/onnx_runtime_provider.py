@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from tensordyno.device import device_index, device_kind
 from tensordyno.engines.onnx_runtime_cuda import (
     CUDA,
     TENSORRT,
@@ -43,12 +44,12 @@ class Provider:
     @property
     def kind(self) -> str:
         """Kind of device: "cpu" or "cuda"."""
-        return self.device.partition(":")[0]
+        return device_kind(self.device)
 
     @property
     def index(self) -> int:
         """Number of the device among its kind."""
-        return int(self.device.partition(":")[2] or 0)
+        return device_index(self.device)
 
     def options(self) -> dict[str, str]:
         """Provider options as ONNX Runtime wants them; what was asked for wins."""
@@ -84,7 +85,7 @@ def provider_for(
     Raises Unsupported when it is not one of these, not in this build of ONNX Runtime (`available`), does
     not run on `device`, or has no kernels for INT8.
     """
-    kind = device.partition(":")[0]
+    kind = device_kind(device)
     asked = wishes.provider or kind
     name = _SHORT.get(asked, asked)
     if name not in _DEVICE_KIND:

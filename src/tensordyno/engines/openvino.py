@@ -16,6 +16,7 @@ from tensordyno.errors import Unsupported
 from tensordyno.models.base import PreparedModel
 from tensordyno.quantize.base import Form
 from tensordyno.records.build import Receipt
+from tensordyno.timing.step import filled
 from tensordyno.vocabulary import Boundary, Precision
 
 # What is asked for by name; in a Q/DQ network that is the part left in floating point.
@@ -88,7 +89,7 @@ class OpenVino(Engine):
         Raises Unsupported when the plug-in chose another precision than was asked for, MemoryError.
         """
         assert self._model is not None, "load before compile"
-        self._model.reshape(list(example.shape))
+        self._model.reshape([self.setup.batch_size, *example.shape[1:]])
         self._compiled = self._plugin.compile_model(self._model, "CPU", self._properties())
         several = self._options.hint == "throughput" or self._options.streams is not None
         if several:
@@ -100,8 +101,8 @@ class OpenVino(Engine):
     def bind(self, images: FloatArray, boundary: Boundary) -> Step:
         """A step over `images`; raises MemoryError when memory runs out."""
         assert self._compiled is not None, "compile before bind"
-        copies = boundary is Boundary.HOST
-        slots = [Slot(self._compiled, images, copies) for _ in range(self._requests)]
+        copies, batch = boundary is Boundary.HOST, filled(images, self.setup.batch_size)
+        slots = [Slot(self._compiled, batch, copies) for _ in range(self._requests)]
         if len(slots) > 1:
             return PipelinedStep(slots, copies)
         return HostStep(slots[0]) if copies else DeviceStep(slots[0])

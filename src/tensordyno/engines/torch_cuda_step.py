@@ -13,6 +13,7 @@ import numpy as np
 
 from tensordyno.engines.base import FloatArray, Step
 from tensordyno.engines.torch_step import Network, Placement, finished
+from tensordyno.timing.step import filled
 
 if TYPE_CHECKING:
     import torch
@@ -166,8 +167,9 @@ class _Slot:
     def __init__(self, images: FloatArray, batch_size: int, device: str, logits: "torch.Tensor") -> None:
         import torch
 
-        whole = np.resize(images, (batch_size, *images.shape[1:])) if len(images) != batch_size else images
-        self.images = torch.from_numpy(np.require(whole, np.float32, ["C", "W"])).pin_memory()
+        self.images = torch.from_numpy(
+            np.require(filled(images, batch_size), np.float32, ["C", "W"])
+        ).pin_memory()
         self.landed = torch.empty_like(self.images, device=device)
         self.arrived = torch.cuda.Event()
         self.logits = torch.empty(logits.shape, dtype=torch.float32, pin_memory=True)

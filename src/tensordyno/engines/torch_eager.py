@@ -2,13 +2,12 @@
 
 from typing import Literal, cast
 
-import numpy as np
-
 from tensordyno.engines.base import EngineOptions, EngineSetup, FloatArray, Step
 from tensordyno.engines.out_of_memory import memory_errors
 from tensordyno.engines.torch_cuda import PROBE_BATCH, CudaOptions
 from tensordyno.engines.torch_cuda_step import CudaDeviceStep
 from tensordyno.engines.torch_engine import CHANNELS_LAST, CONTIGUOUS, TorchEngine
+from tensordyno.timing.step import filled
 from tensordyno.units import with_unit
 from tensordyno.vocabulary import Boundary
 
@@ -92,7 +91,7 @@ class TorchEager(TorchEngine):
     def _probe(self, example: FloatArray) -> Step:
         if not self.on_cuda:
             return self.bind(example, Boundary.HOST)
-        images = np.resize(example, (PROBE_BATCH, *example.shape[1:]))
+        images = filled(example, PROBE_BATCH)
         assert self.network is not None
         return CudaDeviceStep(self.network, images, self.placement(), PROBE_BATCH, graph=False)
 

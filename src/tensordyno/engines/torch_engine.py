@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import numpy as np
-
 from tensordyno.engines.base import (
     Engine,
     EngineOptions,
@@ -19,6 +17,7 @@ from tensordyno.engines.torch_settings import EXTRA, dtype_of, torch_receipt
 from tensordyno.engines.torch_step import Network, Placement, torch_step
 from tensordyno.models.base import PreparedModel
 from tensordyno.records.build import Receipt
+from tensordyno.timing.step import filled
 from tensordyno.vocabulary import Boundary, Precision
 
 if TYPE_CHECKING:
@@ -94,8 +93,7 @@ class TorchEngine(Engine):
                 graph=self.graph,
                 options=cast(CudaOptions, self.options),
             )
-        whole = images if len(images) == size else np.resize(images, (size, *images.shape[1:]))
-        return torch_step(self.network, whole, self.placement(), boundary is Boundary.HOST)
+        return torch_step(self.network, filled(images, size), self.placement(), boundary is Boundary.HOST)
 
     @memory_errors()
     def answer(self, images: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
+from tensordyno.device import device_index
 from tensordyno.engines.device_facts import BF16_FLAGS, FP16_FLAGS, cpu_flags, device_name
 from tensordyno.engines.framework import framework
 from tensordyno.errors import Unsupported
@@ -81,7 +82,7 @@ def _check_device(device: str) -> None:
         raise Unsupported(f"This PyTorch engine runs on cpu and cuda devices, not on '{device}'.")
     if not torch.cuda.is_available():
         raise Unsupported(f"PyTorch {torch.__version__} sees no CUDA device here.")
-    if int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
+    if device_index(device) >= torch.cuda.device_count():
         raise Unsupported(f"There is no {device}: PyTorch sees {torch.cuda.device_count()} CUDA device(s).")
 
 

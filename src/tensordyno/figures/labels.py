@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from tensordyno.analysis.alike import Question, question, threads_that_matter
 from tensordyno.analysis.scores import Score
+from tensordyno.device import device_index, device_kind
 from tensordyno.vocabulary import Precision
 
 # What of a calibration may differ, and how it is called.
@@ -51,18 +52,17 @@ class Labels:
 
     def devices(self, score: Score | Question) -> str:
         """How many devices, as people say it: '1 GPU', '2 GPUs', 'CPU', 'CPU in 2 parts'."""
-        kind, _, number = score.device.partition(":")
+        kind = device_kind(score.device)
         if kind == "cpu":
             return f"CPU in {score.devices} parts" if score.devices > 1 else "CPU"
-        noun = "GPU" if kind == "cuda" else kind
-        count = f"{score.devices} {noun}{'s' if score.devices > 1 else ''}"
-        return f"{count} from {number}" if self._several_gpus and number else count
+        count = f"{score.devices} {'GPU' if kind == 'cuda' else kind}{'s' if score.devices > 1 else ''}"
+        return f"{count} from {device_index(score.device)}" if self._several_gpus else count
 
     def _device(self, score: Score | Question) -> str:
         """'CPU', 'GPU', or 'GPU 1' where trials ran on several."""
-        kind, _, number = score.device.partition(":")
-        noun = {"cpu": "CPU", "cuda": "GPU"}.get(kind, score.device)
-        return f"{noun} {number}" if kind == "cuda" and self._several_gpus else noun
+        if device_kind(score.device) == "cpu":
+            return "CPU"
+        return f"GPU {device_index(score.device)}" if self._several_gpus else "GPU"
 
     def engine(self, score: Score) -> str:
         """The engine with its options and the process settings that differ."""

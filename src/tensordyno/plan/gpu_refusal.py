@@ -2,6 +2,7 @@
 
 from itertools import starmap
 
+from tensordyno.device import device_index
 from tensordyno.engines.base import Engine
 from tensordyno.plan.cuda_build import CudaBuild
 from tensordyno.plan.host import Host
@@ -38,7 +39,7 @@ def gpus_of(trial: Trial, host: Host) -> dict[int, GpuState]:
     states = host.gpus().states
     setting = host.visible_devices()
     seen = states if setting is None else _seen_by_cuda(states, setting)
-    first = int(trial.device.partition(":")[2] or 0)
+    first = device_index(trial.device)
     return dict(list(enumerate(seen))[first : first + trial.devices])
 
 

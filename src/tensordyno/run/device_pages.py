@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tensordyno.device import device_index, device_kind
 from tensordyno.errors import DynoError
 from tensordyno.records.device import DevicePage
 from tensordyno.records.messages import CeilingsOrder, CeilingsReport, FailureReport
@@ -41,8 +42,7 @@ def device_page(
 
 def telemetry_name(device: str) -> str:
     """A trial's device as telemetry calls it: "cuda:1" is "gpu1"."""
-    kind, _, index = device.partition(":")
-    return f"gpu{index or 0}" if kind == "cuda" else device
+    return f"gpu{device_index(device)}" if device_kind(device) == "cuda" else device
 
 
 def _only(report: CeilingsReport, page: DevicePage) -> dict[str, str]:

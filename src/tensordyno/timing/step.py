@@ -37,3 +37,11 @@ class Step(ABC):
     @abstractmethod
     def output(self) -> FloatArray:
         """Logits of the last finished batch, float32, shape (batch, classes). Never timed."""
+
+
+def filled(images: FloatArray, batch_size: int) -> FloatArray:
+    """A batch of `batch_size`: the images repeated in order, or its first ones where there are more."""
+    if len(images) >= batch_size:
+        return images[:batch_size]
+    whole: FloatArray = np.resize(images, (batch_size, *images.shape[1:]))
+    return whole

@@ -12,6 +12,7 @@ import numpy as np
 
 from tensordyno.analysis.verification import verify, worst_repeats, wrong_arithmetic
 from tensordyno.clock import Clock, FakeClock, RealClock
+from tensordyno.device import device_kind
 from tensordyno.engines.base import Engine, EngineSetup, FloatArray, Step, engine_class
 from tensordyno.errors import DataError, UsageError, WorkerFailure
 from tensordyno.models.base import PreparedModel
@@ -32,6 +33,7 @@ from tensordyno.records.outcome import Phase
 from tensordyno.records.trial import ALONE, Rank, Trial, build_key
 from tensordyno.scenarios.base import SCENARIOS, Scenario
 from tensordyno.scenarios.classify import logits_of
+from tensordyno.timing.step import filled
 from tensordyno.vocabulary import Precision, Task, WeightsKind
 from tensordyno.worker.process import peak_rss_bytes, process_facts, take_share, thread_count
 from tensordyno.worker.right_answers import Answers, right_answers
@@ -46,7 +48,7 @@ class Build:
     def __init__(self, order: StartOrder) -> None:
         take_share(order.rank)
         self._first = order.trial
-        self._kind = order.trial.device.partition(":")[0]
+        self._kind = device_kind(order.trial.device)
         self._folder = Path(order.folder)
         self._threads = thread_count(order.trial)
         self._clock: Clock = FakeClock() if order.trial.measurement.clock == "fake" else RealClock()
@@ -166,7 +168,7 @@ class Build:
         """The reference images as a batch; an engine that resizes on a GPU repeats them there."""
         if self._kind != "cpu" and self._kind in self._engine.resizes:
             return images[:size]
-        return np.resize(images, (size, *images.shape[1:]))
+        return filled(images, size)
 
     def _prove_label(
         self, trial: Trial, model: PreparedModel, quantized: QuantizedModel | None

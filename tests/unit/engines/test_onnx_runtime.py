@@ -31,15 +31,6 @@ def test_the_cpu_provider_refuses_what_it_would_compute_in_float32(make_engine, 
         make_engine("onnxruntime", precision).receipt()
 
 
-def test_the_batch_size_is_fixed_in_the_session(make_engine, tiny, images):
-    engine = make_engine("onnxruntime")
-    engine.receipt()
-    engine.load(tiny)
-    engine.compile(images)
-    with pytest.raises(ort.capi.onnxruntime_pybind11_state.InvalidArgument):
-        engine.bind(np.repeat(images, 2, axis=0), Boundary.HOST).run()
-
-
 def test_fewer_images_than_the_batch_fill_it(make_engine, tiny, images):
     engine = make_engine("onnxruntime", batch_size=4)
     engine.receipt()
