@@ -112,6 +112,20 @@ def test_batches_in_flight_end_in_order_and_are_timed_by_the_device(built, prepa
     assert step.device_s() == 0
 
 
+def test_a_large_batch_gives_its_memory_back(built, prepared):
+    import torch
+
+    engine = built(Precision.FP16, 8)
+    engine.release()
+    before = torch.cuda.memory_reserved()
+    engine.resize(1024)
+    engine.compile(_images(prepared))
+    engine.bind(_images(prepared), Boundary.DEVICE).run()
+    assert torch.cuda.memory_reserved() > before + 2**30
+    engine.release()
+    assert torch.cuda.memory_reserved() <= before + 2**26
+
+
 def test_memory_that_runs_out_is_said_in_bytes_and_given_back(built, prepared):
     import torch
 

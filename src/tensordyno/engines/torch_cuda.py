@@ -67,5 +67,7 @@ def release_memory(device: str) -> None:
 
     gc.collect()  # a graph and its buffers may hang on a cycle
     torch.cuda.synchronize(device)
+    # A workspace of cuBLAS lives as long as its stream; one cut from a block of gigabytes keeps all of it.
+    torch._C._cuda_clearCublasWorkspaces()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)

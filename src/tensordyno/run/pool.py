@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from tensordyno.device import device_kind
 from tensordyno.engines.base import engine_class
 from tensordyno.errors import WorkerFailure
 from tensordyno.records.messages import ReleasedReport, ReleaseOrder
@@ -57,7 +58,7 @@ class Pool:
 
     def give_back(self, trial: Trial, team: Team, *, healthy: bool) -> None:
         """A trial is over: its team frees its memory and waits for the next batch size, or leaves."""
-        reusable = trial.device.partition(":")[0] in engine_class(trial.engine.name).resizes
+        reusable = device_kind(trial.device) in engine_class(trial.engine.name).resizes
         if not (healthy and reusable and self._to_come[_key(trial)] > 0):
             team.finish()
             return

@@ -9,8 +9,10 @@ from pathlib import Path
 import msgspec
 
 from tensordyno.clock import RealClock
+from tensordyno.device import device_kind
 from tensordyno.errors import DynoError, StoreError
 from tensordyno.models.prepared import load_prepared
+from tensordyno.records.memory import LargestBatch
 from tensordyno.records.messages import ProgressReport
 from tensordyno.records.outcome import Outcome
 from tensordyno.records.trial import Plan, Rank, Trial
@@ -62,8 +64,11 @@ class Session:
         attempts: Mapping[str, int],
         *,
         overhead_known: bool = False,
+        largest_known: Sequence[LargestBatch] = (),
     ) -> None:
         """Run every trial without an outcome in `done`; `attempts` counts those an earlier session began.
+
+        What else earlier sessions found, the cost of telemetry and largest batches, is not sought again.
 
         Raises KeyboardInterrupt or StoreError after the trials in progress have been recorded as
         interrupted and their workers ended.
@@ -74,7 +79,7 @@ class Session:
         over = {outcome.trial.id for outcome in done}
         waiting = [trial for trial in plan.trials if trial.id not in over]
         self._pool = Pool(self._new_team, waiting)
-        self._sweep = Sweep(done)
+        self._sweep = Sweep(done, largest_known)
         idle = IdleWatch(waiting if self._watch.active else (), RealClock())
         try:
             self._before(waiting, idle)
@@ -123,6 +128,7 @@ class Session:
         seed = self._spec.seed ^ zlib.crc32(name.encode())
         self._race(ready, seed)
         while self._to_repeat:
+            self._pool.close()  # those who wait for another batch size hold memory too
             self._race([self._to_repeat.pop()], seed)
 
     def _race(self, ready: Sequence[Ready], seed: int) -> None:
@@ -192,7 +198,7 @@ class Session:
 
     def _reference_for(self, trial: Trial) -> SpinReference:
         """Probes of other devices run on another number of threads and cannot be compared."""
-        kind = (trial.device.partition(":")[0], trial.devices)
+        kind = (device_kind(trial.device), trial.devices)
         return self._references.setdefault(kind, SpinReference())
 
     def _measure_overhead(self) -> None:
@@ -218,7 +224,7 @@ class Session:
     ) -> None:
         """Record first: a contender that a full disk keeps from being recorded is still in progress."""
         trial = outcome.trial
-        in_company = not is_alone and trial.device.startswith("cuda")
+        in_company = trial.device.startswith("cuda") and (not is_alone or bool(self._pool.pids()))
         if outcome.verdict is Verdict.OUT_OF_MEMORY and in_company:
             self._progress.phase(trial, "out of memory in company: will be tried alone")
             self._to_repeat.append((trial, materials))
@@ -230,7 +236,7 @@ class Session:
             if len(contender.answers):
                 self._writer.save_answers(trial.id, contender.answers)
             self._end(outcome)
-            self._sweep.learn(outcome, materials)
+            self._sweep.learn(outcome)
         self._alive.remove(contender)
         healthy = outcome.verdict.is_measured
         self._pool.give_back(trial, contender.team, healthy=healthy)
@@ -239,7 +245,7 @@ class Session:
         """Wherever memory ran out: how large a batch would have fitted?"""
         if not self._spec.largest_batch:
             return
-        for trial, search in self._sweep.searches(self._spec.limits.build_seconds):
+        for trial, search in self._sweep.searches(self._materials, self._spec.limits.build_seconds):
             self._progress.note(
                 f"Looking for the largest batch of {trial.model} in {trial.precision} that fits"
             )

@@ -17,23 +17,24 @@ from tensordyno.units import bytes_text
 from tensordyno.vocabulary import Verdict
 
 Search = Callable[[MakeTeam], LargestBatch]
+MaterialsOf = Callable[[Trial], Materials]
 
 
 class Sweep:
-    """Outcomes by family: trials that differ in nothing but batch size and stopwatch."""
+    """Outcomes by family: trials that differ in nothing but batch size and stopwatch.
 
-    def __init__(self, done: Iterable[Outcome] = ()) -> None:
+    `done` and `answered` are what earlier sessions of a resumed run left: outcomes, and largest batches.
+    """
+
+    def __init__(self, done: Iterable[Outcome] = (), answered: Iterable[LargestBatch] = ()) -> None:
         self._ended: dict[bytes, list[Outcome]] = {}
-        self._materials: dict[bytes, Materials] = {}  # of families that ran out in this session
+        self._answered = {_asked_about(largest) for largest in answered}
         for outcome in done:
-            self._ended.setdefault(family(outcome.trial), []).append(outcome)
+            self.learn(outcome)
 
-    def learn(self, outcome: Outcome, materials: Materials) -> None:
+    def learn(self, outcome: Outcome) -> None:
         """A trial ended."""
-        key = family(outcome.trial)
-        self._ended.setdefault(key, []).append(outcome)
-        if outcome.verdict is Verdict.OUT_OF_MEMORY:
-            self._materials[key] = materials
+        self._ended.setdefault(family(outcome.trial), []).append(outcome)
 
     def hopeless(self, trial: Trial) -> str:
         """Why a batch need not be tried: a smaller one of the same build ran out of memory; "" if it may."""
@@ -45,18 +46,26 @@ class Sweep:
         wanting = f", which asked for {bytes_text(asked)} more" if asked else ""
         return f"A batch of {first.trial.batch_size} ran out of memory{wanting}."
 
-    def searches(self, patience_s: float) -> Iterator[tuple[Trial, Search]]:
-        """For each family that ran out of memory here: a trial of it, and what finds its largest batch."""
-        for key, materials in self._materials.items():
-            failed = min(self._ran_out(key), key=lambda o: o.trial.batch_size)
-            yield failed.trial, self._search(key, failed, materials, patience_s)
+    def searches(self, materials_of: MaterialsOf, patience_s: float) -> Iterator[tuple[Trial, Search]]:
+        """For each family that ran out of memory: a trial of it, and what finds its largest batch.
 
-    def _search(self, key: bytes, failed: Outcome, materials: Materials, patience_s: float) -> Search:
+        A search may raise TrialFailed.
+        """
+        for key in self._ended:
+            ran_out = self._ran_out(key)
+            if not ran_out or _asked_about(ran_out[0].trial) in self._answered:
+                continue
+            failed = min(ran_out, key=lambda o: o.trial.batch_size)
+            yield failed.trial, self._search(key, failed, materials_of, patience_s)
+
+    def _search(self, key: bytes, failed: Outcome, materials_of: MaterialsOf, patience_s: float) -> Search:
         out = failed.trial.batch_size
         ran = [o.trial.batch_size for o in self._ended[key] if o.verdict.is_measured]
         known = Edge(max((size for size in ran if size < out), default=0), out)
 
         def search(make: MakeTeam) -> LargestBatch:
+            materials = materials_of(failed.trial)
+
             def team_for(trial: Trial) -> Team:
                 try:
                     return make(trial, materials.folder)
@@ -69,6 +78,12 @@ class Sweep:
 
     def _ran_out(self, key: bytes) -> list[Outcome]:
         return [o for o in self._ended.get(key, ()) if o.verdict is Verdict.OUT_OF_MEMORY]
+
+
+def _asked_about(of: Trial | LargestBatch) -> tuple[str | int, ...]:
+    """What a largest batch is the answer for."""
+    engine = of.engine.label if isinstance(of, Trial) else of.engine
+    return (of.model, engine, str(of.precision), str(of.boundary), of.device, of.devices, of.dataset)
 
 
 def family(trial: Trial) -> bytes:

@@ -320,6 +320,20 @@ def test_out_of_memory_in_company_is_tried_again_alone(run, folder):
     assert kinds == ["StartOrder", "BuildOrder", "StartOrder", "BuildOrder", "BurstOrder"]
 
 
+def test_who_waits_for_another_batch_size_is_company_too(run, folder):
+    """`a` keeps its worker for `c` and leaves when `b` finds no room beside it."""
+    workers = run(
+        {"a": (*DONE, ReleasedReport()), "b": (READY, FULL, READY, FULL), "c": DONE},
+        alter={"a": ON_GPU, "b": ON_GPU | {"seed": 1}, "c": ON_GPU | {"batch_size": 2}},
+        interleave=False,
+        ceilings=False,
+        largest_batch=False,
+    )
+    assert outcomes(folder)["b"].verdict is Verdict.OUT_OF_MEMORY
+    assert [type(order).__name__ for order in workers["b"].orders].count("BuildOrder") == 2
+    assert outcomes(folder)["c"].verdict is Verdict.VALID
+
+
 def test_out_of_memory_alone_is_believed_and_ends_the_sweep(run, folder):
     run(
         {"a": (READY, FULL), "b": DONE},

@@ -78,8 +78,8 @@ def test_a_worker_that_dies_counts_as_out_of_memory_and_is_replaced():
 
 def test_larger_batches_of_a_build_that_ran_out_are_hopeless():
     sweep = Sweep()
-    sweep.learn(ended(64), MATERIALS)
-    sweep.learn(ended(256, Verdict.OUT_OF_MEMORY), MATERIALS)
+    sweep.learn(ended(64))
+    sweep.learn(ended(256, Verdict.OUT_OF_MEMORY))
     assert sweep.hopeless(replace(trial(), batch_size=512)) == (
         "A batch of 256 ran out of memory, which asked for 3.00 GiB more."
     )
@@ -88,14 +88,23 @@ def test_larger_batches_of_a_build_that_ran_out_are_hopeless():
     assert sweep.hopeless(replace(trial(), batch_size=512, boundary=Boundary.DEVICE)) == ""
 
 
-def test_each_family_that_ran_out_here_is_searched_once():
-    sweep = Sweep([ended(8, Verdict.OUT_OF_MEMORY, seed=5)])  # of an earlier session: its files may be gone
-    for outcome in (ended(64), ended(512, Verdict.OUT_OF_MEMORY), ended(256, Verdict.OUT_OF_MEMORY)):
-        sweep.learn(outcome, MATERIALS)
-    ((asked, search),) = sweep.searches(5)
+def test_each_family_that_ran_out_is_searched_once():
+    sweep = Sweep([ended(64)])  # of an earlier session
+    for outcome in (ended(512, Verdict.OUT_OF_MEMORY), ended(256, Verdict.OUT_OF_MEMORY)):
+        sweep.learn(outcome)
+    ((asked, search),) = sweep.searches(lambda trial: MATERIALS, 5)
     assert asked.batch_size == 256
     largest = search(lambda asked, folder: Team(asked, folder, [Memory(200)]))
     assert 197 <= largest.fits <= 200 < largest.fails <= 203 and min(largest.tried) > 64
+
+
+def test_what_an_earlier_session_left_unanswered_is_searched_now():
+    outcomes = [ended(64), ended(256, Verdict.OUT_OF_MEMORY), ended(256, Verdict.OUT_OF_MEMORY, devices=2)]
+    asked = {trial.devices: search for trial, search in Sweep(outcomes).searches(lambda trial: MATERIALS, 5)}
+    assert set(asked) == {1, 2}
+    answer = asked[1](lambda trial, folder: Team(trial, folder, [Memory(200)]))
+    ((left, _),) = Sweep(outcomes, [answer]).searches(lambda trial: MATERIALS, 5)
+    assert left.devices == 2
 
 
 def test_a_family_differs_in_batch_size_and_stopwatch_only():
