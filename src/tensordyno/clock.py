@@ -1,11 +1,16 @@
 """One monotonic clock per node, and a fake one for tests.
 
 On Linux `time.perf_counter` is CLOCK_MONOTONIC, which all processes of a node share: time stamps of
-the parent, its workers and the telemetry sampler lie on one axis without any correction.
+the parent, its workers and the telemetry sampler lie on one axis without any correction. It begins anew
+when a machine starts, so a run that is resumed after that puts its clock ahead, in all its processes.
 """
 
+import os
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+_AHEAD = "TENSORDYNO_CLOCK_AHEAD_S"  # how the processes of a resumed run hear of it
 
 
 class Clock(Protocol):
@@ -18,11 +23,21 @@ class Clock(Protocol):
         """Let `duration_s` seconds pass."""
 
 
-class RealClock:
-    """The node's monotonic clock."""
+def _ahead_by(ahead_s: float) -> Callable[[], float]:
+    return (lambda: time.perf_counter() + ahead_s) if ahead_s else time.perf_counter
 
-    now = staticmethod(time.perf_counter)
+
+class RealClock:
+    """The node's monotonic clock, or one as far ahead of it as `put_ahead` says."""
+
+    now = staticmethod(_ahead_by(float(os.environ.get(_AHEAD, "0"))))
     sleep = staticmethod(time.sleep)
+
+
+def put_ahead(ahead_s: float) -> None:
+    """From now on `RealClock` shows that much more (less, if negative), also in processes started later."""
+    os.environ[_AHEAD] = repr(ahead_s)
+    RealClock.now = staticmethod(_ahead_by(ahead_s))
 
 
 class FakeClock:

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from tensordyno.device import device_index, device_kind
 from tensordyno.records.base import Record
 from tensordyno.records.calibration import Calibration
 from tensordyno.records.model import PreprocessingChange
@@ -42,8 +43,13 @@ class EngineChoice(Record, frozen=True, kw_only=True):
         """The name a reader sees: 'openvino(hint=throughput)'."""
         if not self.options:
             return self.name
-        inside = ",".join(f"{k}={v}" for k, v in sorted(self.options.items()))
+        inside = ",".join(f"{k}={_typed(v)}" for k, v in sorted(self.options.items()))
         return f"{self.name}({inside})"
+
+
+def _typed(value: object) -> str:
+    """An option as it is typed: true, not True."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class Trial(Record, frozen=True, kw_only=True):
@@ -83,8 +89,9 @@ class Rank(Record, frozen=True, kw_only=True):
 
     def device_of(self, trial: Trial) -> str:
         """The device of this rank: cuda:2 is rank 2's of a trial that begins at cuda:0."""
-        kind, _, first = trial.device.partition(":")
-        return f"{kind}:{int(first or 0) + self.index}" if kind == "cuda" else trial.device
+        if device_kind(trial.device) != "cuda":
+            return trial.device
+        return f"cuda:{device_index(trial.device) + self.index}"
 
 
 ALONE = Rank()

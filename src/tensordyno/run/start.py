@@ -17,6 +17,7 @@ from tensordyno.records.trial import Plan
 from tensordyno.run.interrupt import terminated_as_interrupted
 from tensordyno.run.launched import host
 from tensordyno.run.progress import Progress
+from tensordyno.run.same_axis import check_machine, go_on
 from tensordyno.run.session import Session
 from tensordyno.run.watch import Watch
 from tensordyno.spec.schema import Spec
@@ -46,12 +47,14 @@ def start_run(loaded: SpecFile, root: Path, command: Sequence[str], progress: Pr
 def resume_run(root: Path, progress: Progress) -> None:
     """Run what a run folder still lacks: trials without an outcome, and interrupted ones.
 
-    A finished run is left as it is. Raises what `start_run` raises.
+    A finished run is left as it is. Raises what `start_run` raises, and UsageError on other hardware.
     """
     before = read_run(root)
     if before.footer is not None and not before.footer.interrupted and not _undone(before):
         progress.note(f"{root} is finished: there is nothing to resume.")
         return
+    check_machine(before, machine_facts())
+    go_on(before)
     spec = _stored_spec(before)
     with RunWriter(root) as writer:
         writer.reopen()
@@ -92,7 +95,13 @@ def _run(spec: Spec, plan: Plan, writer: RunWriter, progress: Progress, before: 
                 session.run(plan, (), {})
             else:
                 attempts = {o.trial.id: o.attempt for o in before.outcomes}
-                session.run(plan, _done(before), attempts, overhead_known=before.overhead is not None)
+                session.run(
+                    plan,
+                    _done(before),
+                    attempts,
+                    overhead_known=before.overhead is not None,
+                    largest_known=before.largest,
+                )
         interrupted = False
     finally:
         footer = RunFooter(finished=_now(), interrupted=interrupted)
