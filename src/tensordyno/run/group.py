@@ -91,13 +91,16 @@ def why_unstable(contender: Contender, measurement: Measurement) -> tuple[str, s
     lost = contender.lost_bursts
     total = lost + contender.kept_bursts
     stolen = f"{lost} of {total} bursts were lost to other users of the machine"
+    few = f"only {total} burst{'s'[: total != 1]} fitted in; raise measure.max_seconds"
     if contender.half_width is None:
-        few = stolen if lost else f"only {total} bursts fitted in; raise measure.max_seconds"
-        return f"No interval after {measurement.max_seconds:g} s: {few}.", "contended" if lost else "too-slow"
+        why, slug = (stolen, "contended") if lost else (few, "too-slow")
+        return f"No interval after {measurement.max_seconds:g} s: {why}.", slug
     wide = (
         f"The 95 % interval is ±{100 * contender.half_width:.1f} % after {measurement.max_seconds:g} s "
         f"(asked: ±{100 * measurement.target_half_width:g} %)"
     )
     if lost > contender.kept_bursts:
         return f"{wide}; {stolen}.", "contended"
+    if contender.half_width <= measurement.target_half_width:  # narrow by luck, of too few
+        return f"Too few bursts in {measurement.max_seconds:g} s: {few}.", "too-slow"
     return f"{wide}.", "interval-too-wide"

@@ -1,5 +1,7 @@
 """Throughput and latency against batch size."""
 
+import json
+
 import pytest
 from msgspec.structs import replace
 
@@ -49,6 +51,13 @@ def test_axes_are_twins_and_the_right_one_is_logarithmic(run, rows):
     assert panel["resolve"]["scale"]["y"] == "independent"
     assert right["axis"]["orient"] == "right" and right["scale"]["type"] == "log"
     assert len(panel["layer"][0]["layer"]) == 3  # line, interval, point
+
+
+def test_a_network_without_a_median_latency_has_no_axis_for_it(run, rows):
+    unknown = [replace(s, latency_p50_s=None) if s.model == "resnet50" else s for s in rows]
+    panels = MEMBER.chart(MEMBER.data(run, unknown))["concat"]
+    with_axis = {p["title"] for p in panels if "latency, ms (dashed)" in json.dumps(p)}
+    assert with_axis == {p["title"] for p in panels if not p["title"].startswith("resnet50")} != set()
 
 
 def test_too_many_panels_are_cut(many_run):

@@ -103,7 +103,8 @@ def test_each_burst_is_judged_against_the_best_rate_of_the_whole_run():
     ("reports", "slug", "words"),
     [
         ([burst(duration_s=0.0, contended=True)] * 3, "contended", "3 of 3 bursts were lost"),
-        ([burst(duration_s=9.0)], "too-slow", "only 1 bursts fitted in; raise measure.max_seconds"),
+        ([burst(duration_s=9.0)], "too-slow", "only 1 burst fitted in; raise measure.max_seconds"),
+        ([burst(half_width=0.001)] * 3, "too-slow", "only 3 bursts fitted in; raise measure.max_seconds"),
         ([burst(half_width=0.1)] * 3 + [burst(contended=True)], "interval-too-wide", "±10.0 %"),
         ([burst(half_width=0.1)] + [burst(contended=True, half_width=0.1)] * 2, "contended", "2 of 3 bursts"),
     ],
