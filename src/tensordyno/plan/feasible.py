@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tensordyno.device import device_kind
 from tensordyno.engines.base import Engine, engine_class
 from tensordyno.errors import MissingPackage
 from tensordyno.models.quantized_graph import is_quantized
@@ -22,7 +23,7 @@ def refusal(trial: Trial, host: Host) -> str | None:
     engine = engine_class(trial.engine.name)
     return (
         _task(trial)
-        or engine.refusal(trial.device.split(":")[0], trial.precision)
+        or engine.refusal(device_kind(trial.device), trial.precision)
         or _packages(trial, engine, host)
         or _model(trial, engine, host)
         or _ranks(trial, host)
