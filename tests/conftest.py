@@ -14,6 +14,10 @@ settings.load_profile("tensordyno")
 CACHE = os.path.join(tempfile.gettempdir(), f"tensordyno-tests-{os.getuid()}")
 os.environ.setdefault("TENSORDYNO_CACHE", CACHE)
 
+# Without a GPU forge's kernels run in Triton's interpreter, which is chosen before anybody imports Triton.
+if not os.path.exists("/dev/nvidiactl"):
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 # Started in the background (nohup, &) tests inherit that these are ignored, and so, rightly, would dyno.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

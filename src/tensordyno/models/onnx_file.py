@@ -27,8 +27,8 @@ def open_classifier(path: Path, layout: str | None = None) -> "tuple[ModelProto,
     Raises MissingPackage, or DataError: `missing-onnx`, `broken-onnx` (truncated, not ONNX),
     `not-a-classifier` (with what was found), `fixed-batch` (the graph works for one batch size only).
     """
-    model = _load(path)
-    image_name, image, layout = _image_input(model, path, layout)
+    model = load(path)
+    image_name, image, layout = image_input(model, path, layout)
     scores_name, classes = _scores_output(model, path)
     _rename(model.graph, {image_name: "images", scores_name: "logits"})
     if layout == "nhwc":
@@ -52,24 +52,30 @@ def save(model: "ModelProto", path: Path) -> None:
     onnx.save(model, path, save_as_external_data=large, location=f"{path.name}.data" if large else None)
 
 
-def _load(path: Path) -> "ModelProto":
+def load(path: Path | bytes) -> "ModelProto":
+    """Read and check a file, or the bytes of one.
+
+    Raises MissingPackage, DataError (`missing-onnx`, `broken-onnx`).
+    """
     try:
         import onnx
     except ImportError:
         raise MissingPackage("onnx", "onnxruntime") from None
-    if not path.is_file():
+    if isinstance(path, Path) and not path.is_file():
         raise DataError("missing-onnx", f"There is no file {path}.", "Check the path.")
     try:
         onnx.checker.check_model(path)
-        return onnx.load(path)
+        return onnx.load(path) if isinstance(path, Path) else onnx.load_from_string(path)
     except Exception as wrong:  # protobuf, the checker and external data each have their own errors
         reason = str(wrong).strip().partition("\n")[0].rstrip(".") or type(wrong).__name__
+        name = path if isinstance(path, Path) else "The ONNX graph"
         raise DataError(
-            "broken-onnx", f"{path} is not a complete ONNX model: {reason}.", "Export or copy it again."
+            "broken-onnx", f"{name} is not a complete ONNX model: {reason}.", "Export or copy it again."
         ) from wrong
 
 
-def _not_a_classifier(path: Path, found: str) -> DataError:
+def not_a_classifier(path: Path | str, found: str) -> DataError:
+    """The error for a file that holds something else; `found` says what."""
     return DataError("not-a-classifier", f"{path} is not an image classifier: {found}.", _NAME_A_CLASSIFIER)
 
 
@@ -78,22 +84,25 @@ def _shape(value: "ValueInfoProto") -> Shape:
     return [a.dim_value if a.HasField("dim_value") else a.dim_param or "?" for a in axes]
 
 
-def _image_input(model: "ModelProto", path: Path, layout: str | None) -> tuple[str, Shape, str]:
-    """Name, shape (N, C, H, W) and layout of the input, which has the shape's axes in the layout's order."""
+def image_input(model: "ModelProto", path: Path | str, layout: str | None) -> tuple[str, Shape, str]:
+    """Name, shape (N, C, H, W) and layout of the input, which has the shape's axes in the layout's order.
+
+    Raises DataError (`not-a-classifier`); `path` names the file in it.
+    """
     from onnx import TensorProto
 
     weights = {tensor.name for tensor in model.graph.initializer}  # old files list them as inputs too
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs) or "none"
-        raise _not_a_classifier(path, f"it has {len(inputs)} inputs ({names})")
+        raise not_a_classifier(path, f"it has {len(inputs)} inputs ({names})")
     stored, kind = _shape(inputs[0]), inputs[0].type.tensor_type.elem_type
     if kind != TensorProto.FLOAT:
-        raise _not_a_classifier(path, f"its input is {TensorProto.DataType.Name(kind).lower()}, not float32")
+        raise not_a_classifier(path, f"its input is {TensorProto.DataType.Name(kind).lower()}, not float32")
     layout = layout or layout_of(stored)
     shape = [stored[axis] for axis in (0, 3, 1, 2)] if layout == "nhwc" and len(stored) == 4 else stored
     if len(shape) != 4 or shape[1] not in (1, 3) or not all(isinstance(side, int) for side in shape[1:]):
-        raise _not_a_classifier(path, f"its input has the shape {_text(stored)}")
+        raise not_a_classifier(path, f"its input has the shape {_text(stored)}")
     return inputs[0].name, shape, layout
 
 
@@ -106,7 +115,7 @@ def _scores_output(model: "ModelProto", path: Path) -> tuple[str, int]:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
         shape = _shape(inferred.graph.output[0])
     if len(shape) != 2 or not isinstance(shape[1], int):
-        raise _not_a_classifier(path, f"its output '{output.name}' has the shape {_text(shape)}")
+        raise not_a_classifier(path, f"its output '{output.name}' has the shape {_text(shape)}")
     return output.name, shape[1]
 
 
