@@ -1,0 +1,93 @@
+"""The contract of a kernel: which operations it can do, in which variants, and how it is launched."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from tensordyno.forge.graph import Array
+from tensordyno.forge.program import Operation, View
+
+Choice = tuple[
+    int, ...
+]  # the numbers that tell one variant of a kernel from another: block sizes, warps, stages
+Tensors = Callable[[View], Any]  # a flat torch tensor that begins at the view's first element
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What is compiled for. `capability` (9, 0) is Hopper; `interpreted`: Triton's interpreter on a CPU."""
+
+    capability: tuple[int, int] = (9, 0)
+    interpreted: bool = False
+
+    @property
+    def has_assembly(self) -> bool:
+        """Whether kernels may hold PTX."""
+        return not self.interpreted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One kernel ready to run: what `function[grid](**arguments, **constants, num_warps=...)` says.
+
+    `arguments` are torch tensors and numbers in the order of the function's parameters, `constants` its
+    compile-time ones, and options of the compiler such as maxnreg. `before` are launches whose results this
+    one reads, run first, in order: an operation of two kernels is still one launch.
+    """
+
+    function: Any  # a triton.jit or gluon.jit function
+    grid: tuple[int, ...]
+    arguments: Mapping[str, Any]
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    num_warps: int = 4
+    num_stages: int = 2
+    before: tuple["Launch", ...] = ()
+
+    def run(self) -> None:
+        """Enqueue it on the current stream, what comes before it first."""
+        for launch in self.before:
+            launch.run()
+        self.function[self.grid](
+            **self.arguments, **self.constants, num_warps=self.num_warps, num_stages=self.num_stages
+        )
+
+
+class Kernel(ABC):
+    """One way to compute some operations. Kernels hold no state; the catalogue lists them, best first."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def takes(self, operation: Operation, target: Target) -> bool:
+        """Whether it computes this operation exactly as the reference does."""
+
+    @abstractmethod
+    def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
+        """The variants worth timing, the most likely best one first; never empty for what it `takes`."""
+
+    @abstractmethod
+    def weights(self, operation: Operation) -> Mapping[str, Array]:
+        """Arrays that live on the device: weights in the kernel's order, folded factors; {} for none."""
+
+    @abstractmethod
+    def launch(
+        self,
+        operation: Operation,
+        choice: Choice,
+        batch_size: int,
+        tensors: Tensors,
+        weights: Mapping[str, Any],
+        target: Target,
+        scratch: Any = None,
+    ) -> Launch:
+        """How this operation is launched with that choice. `weights` are those of `weights`, on the device.
+
+        `scratch` is a uint8 torch tensor of at least `scratch_bytes`, 256-byte aligned, whose contents are
+        undefined before and after; None where `scratch_bytes` is 0.
+        """
+
+    def scratch_bytes(self, operation: Operation, choice: Choice, batch_size: int) -> int:
+        """Device memory that a launch needs for values between its kernels; nobody reads it afterwards."""
+        del operation, choice, batch_size
+        return 0

@@ -1,0 +1,272 @@
+"""Convolutions of int8 on Hopper: which ones, in which tiles, with which numbers (gluon_convolution.py)."""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from math import gcd
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tensordyno.forge.graph import Array, Convolution, Tensor
+from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
+from tensordyno.forge.kernels.gluon_convolution import convolution
+from tensordyno.forge.kernels.gluon_layout import Shape, Tile
+from tensordyno.forge.kernels.gluon_pointwise import pointwise
+from tensordyno.forge.kernels.gluon_stream import stream
+from tensordyno.forge.kernels.reference_folded import Epilogue, fold
+from tensordyno.forge.program import Format, Operation, View
+from tensordyno.vocabulary import Precision
+
+SHARED_BYTES = 232_448  # of a multiprocessor of Hopper, for one program
+REGISTERS = 65_536  # of a multiprocessor
+MULTIPROCESSORS = 132  # of an H100 or H200: where there is no device to ask
+_MOST_PRODUCTS = 2**31 // (127 * 128)  # whose sum int32 always holds
+_ACCESS = 16  # bytes
+
+# BLOCK_M, BLOCK_N, BLOCK_K, warps, stages; most likely best first, by timings of ResNet-50 at a batch of 256
+_WIDE = (
+    *(
+        (128, 64, 64, 4, 2),
+        (128, 64, 128, 4, 2),
+        (256, 64, 64, 8, 4),
+        (128, 128, 128, 4, 3),
+        (64, 128, 128, 4, 3),
+    ),
+    *(
+        (128, 128, 128, 8, 3),
+        (256, 64, 128, 8, 2),
+        (128, 64, 64, 4, 4),
+        (64, 64, 64, 4, 2),
+        (64, 64, 128, 4, 3),
+    ),
+)
+_NARROW = (  # few pixels: many programs, deep pipelines
+    *((64, 32, 128, 4, 8), (64, 64, 128, 4, 6), (64, 32, 128, 4, 4), (64, 64, 128, 4, 3), (64, 64, 64, 4, 6)),
+    *((128, 64, 128, 4, 4), (64, 128, 128, 4, 4), (64, 64, 64, 4, 2)),
+)
+# Of programs that stay and keep weights: BLOCK_M, BLOCK_N, warps, stages, programs of a multiprocessor
+_KEEPING = ((128, 64, 4, 3, 3), (64, 64, 4, 4, 4), (128, 64, 8, 3, 2), (64, 64, 4, 3, 6), (128, 64, 4, 2, 4))
+_MOST_COLUMNS = (
+    256  # tiles of channels that a program unrolls, times input channels; more takes too many registers
+)
+# Of programs that stay and stream: BLOCK_M, BLOCK_N, BLOCK_K, warps, stages, programs of a multiprocessor
+_STREAMING = (
+    *((128, 64, 128, 4, 3, 3), (64, 64, 128, 4, 3, 4), (128, 64, 256, 4, 2, 2), (64, 128, 128, 4, 3, 3)),
+    (64, 64, 256, 4, 2, 3),
+)
+_LEAST_STREAMED = 256  # channels: of fewer a tile is one slice, and its weights are kept
+
+
+class HopperConvolution(Kernel):
+    """int8 by int8 to int8 on Hopper's matrix units.
+
+    A choice is (BLOCK_M, BLOCK_N, BLOCK_K, warps, stages, columns, programs). With `programs` 0 each tile has
+    a program of its own. Else a 1 x 1 kernel has so many programs on a multiprocessor, which stay: each keeps
+    the weights of `columns` tiles of channels, or with 0 keeps none. Results are those of
+    reference_folded.py, bit for bit.
+    """
+
+    name: ClassVar[str] = "hopper_convolution"
+
+    def takes(self, operation: Operation, target: Target) -> bool:
+        """See the class; whole 16-byte accesses, channels in and out by 32 and 64."""
+        node = operation.node
+        if target.interpreted or target.capability[0] != 9 or not isinstance(node, Convolution):
+            return False
+        out_channels, channels, *_ = node.weight.shape
+        return (
+            operation.precision is Precision.INT8
+            and node.weight_scale is not None
+            and node.groups == 1
+            and node.dilation == (1, 1)
+            and channels % 32 == 0
+            and out_channels % 64 == 0
+            and node.weight[0].size <= _MOST_PRODUCTS
+            and all(_is_wide(view) for view in (*operation.inputs, operation.output))
+        )
+
+    def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
+        """Tiles that fit the operation: programs that stay first, where there is enough for them to do."""
+        del target
+        pixels = batch_size * operation.output.pixels
+        if -(-pixels // 128) * (operation.output.channels // 64) < 2 * MULTIPROCESSORS:
+            return tuple(dict.fromkeys(_fitted(operation, (*_NARROW, *_WIDE[:4]))))
+        staying = tuple(dict.fromkeys((*_keeping(operation), *_streaming(operation))))
+        return (*staying, *tuple(dict.fromkeys(_fitted(operation, _WIDE)))[: 6 if staying else None])
+
+    def weights(self, operation: Operation) -> Mapping[str, Array]:
+        """`weight` (out, kernel height, kernel width, in) int8; `scale`, `bias` (out,) float32, folded."""
+        node, epilogue = _node(operation), _epilogue(operation)
+        weight = np.ascontiguousarray(node.weight.transpose(0, 2, 3, 1))
+        return {"weight": weight, "scale": epilogue.factor, "bias": epilogue.bias}
+
+    def launch(
+        self,
+        operation: Operation,
+        choice: Choice,
+        batch_size: int,
+        tensors: Tensors,
+        weights: Mapping[str, Any],
+        target: Target,
+        scratch: Any = None,
+    ) -> Launch:
+        """One launch; `scratch` is not needed."""
+        del target, scratch
+        block_m, block_n, block_k, warps, stages, columns, programs = choice
+        epilogue, output = _epilogue(operation), tensors(operation.output)
+        tile = Tile(
+            block_m=block_m,
+            block_n=block_n,
+            block_k=block_k,
+            warps=warps,
+            stages=stages,
+            columns=max(columns, 1),
+        )
+        pixels = batch_size * operation.output.pixels
+        tiles, groups = -(-pixels // block_m), operation.output.channels // (block_n * tile.columns)
+        constants: dict[str, Any] = {"SHAPE": _shape(operation, epilogue), "TILE": tile}
+        grid = tiles * groups
+        if programs:
+            staying = programs * _multiprocessors(output)
+            grid = min(grid, max(1, staying // groups) * groups if columns else staying)
+            constants["maxnreg"] = _registers(programs * warps)
+        return Launch(
+            function=(pointwise if columns else stream) if programs else convolution,
+            grid=(grid,),
+            arguments={
+                "image": tensors(operation.inputs[0]),
+                **weights,
+                "residual": tensors(operation.inputs[-1]) if _node(operation).has_residual else output,
+                "output": output,
+                "pixels": pixels,
+                "factor": float(epilogue.residual_factor),
+                "low": float(epilogue.low),
+                "high": float(epilogue.high),
+            },
+            constants=constants,
+            num_warps=warps,
+        )
+
+
+def _is_wide(view: View) -> bool:
+    """Whether a tensor is int8 that is read and written by whole accesses."""
+    whole = view.pitch % _ACCESS == 0 and view.first % _ACCESS == 0
+    return view.format is Format.INT8 and view.scale is not None and whole
+
+
+def _fitted(operation: Operation, tiles: tuple[tuple[int, ...], ...]) -> Iterator[Choice]:
+    """Tiles with no more channels in a slice and no more stages than there are."""
+    node = _node(operation)
+    for block_m, block_n, block_k, warps, stages in tiles:
+        if len(node.weight) % block_n:
+            continue
+        part = gcd(block_k, node.weight.shape[1])
+        steps = node.weight[0].size // part
+        deep = max(2, min(stages * block_k // part, steps, SHARED_BYTES // ((block_m + block_n) * part)))
+        yield block_m, block_n, part, warps, deep, 0, 0
+
+
+def _keeping(operation: Operation) -> Iterator[Choice]:
+    """Programs that stay, of a 1 x 1 kernel whose weights fit beside the pixels."""
+    if not _is_pointwise(operation):
+        return
+    out_channels, channels, *_ = _node(operation).weight.shape
+    for block_m, block_n, warps, most_stages, programs in _KEEPING:
+        most = min(gcd(out_channels // block_n, 4), _MOST_COLUMNS // channels)
+        for stages, columns in product(range(most_stages, 1, -1), (4, 2, 1)):
+            shared_bytes = (stages * block_m + columns * block_n) * channels
+            if columns <= max(1, most) and _fits(operation, block_m, block_n, warps, shared_bytes, programs):
+                yield block_m, block_n, gcd(channels, 512), warps, stages, columns, programs
+                break
+
+
+def _streaming(operation: Operation) -> Iterator[Choice]:
+    """Programs that stay, of a 1 x 1 kernel of several slices."""
+    out_channels, channels, *_ = _node(operation).weight.shape
+    if not _is_pointwise(operation) or channels < _LEAST_STREAMED:
+        return
+    for block_m, block_n, block_k, warps, stages, programs in _STREAMING:
+        shared_bytes = stages * (block_m + block_n) * block_k
+        fits = _fits(operation, block_m, block_n, warps, shared_bytes, programs)
+        if fits and out_channels % block_n == 0 and channels % block_k == 0:
+            yield block_m, block_n, block_k, warps, stages, 0, programs
+
+
+def _is_pointwise(operation: Operation) -> bool:
+    node = _node(operation)
+    return node.weight.shape[2:] == (1, 1) and not any(node.pads)
+
+
+def _fits(operation: Operation, m: int, n: int, warps: int, shared_bytes: int, programs: int) -> bool:
+    """Whether a multiprocessor has room for so many programs with tiles of m by n.
+
+    A thread holds its sums, the factors of its channels, and the residual of this tile and the next; it needs
+    some 20 registers besides. The device keeps 1 KiB of each program's shared memory.
+    """
+    sums = m * n // (32 * warps)
+    registers = sums + n // 4 + 20
+    if _node(operation).has_residual:
+        registers += sums // 2 + n // 4
+    room = (shared_bytes + 1024) * programs <= SHARED_BYTES + 1024
+    return room and registers <= _registers(programs * warps)
+
+
+def _registers(warps: int) -> int:
+    """What a thread may have where so many warps share a multiprocessor; kernels are compiled with it."""
+    return min(255, REGISTERS // (warps * 32) // 8 * 8)
+
+
+def _shape(operation: Operation, epilogue: Epilogue) -> Shape:
+    node, image, output = _node(operation), operation.inputs[0], operation.output
+    return Shape(
+        height=image.height,
+        width=image.width,
+        channels=image.channels,
+        pitch=image.pitch,
+        out_height=output.height,
+        out_width=output.width,
+        out_channels=output.channels,
+        out_pitch=output.pitch,
+        kernel_h=node.weight.shape[2],
+        kernel_w=node.weight.shape[3],
+        stride_h=node.stride[0],
+        stride_w=node.stride[1],
+        pad_top=node.pads[0],
+        pad_left=node.pads[1],
+        is_padded=any(node.pads),
+        residual_pitch=operation.inputs[1].pitch if node.has_residual else 0,
+        clamps=clamps_of(epilogue),
+    )
+
+
+def clamps_of(epilogue: Epilogue) -> int:
+    """Whether results are clamped at all, at 0, or anywhere: int8 ends at -128 and 127 by itself."""
+    if epilogue.high < 127 or not (epilogue.low <= -128 or epilogue.low == 0):
+        return 2
+    return int(epilogue.low == 0)
+
+
+def _epilogue(operation: Operation) -> Epilogue:
+    """The folded constants of the operation."""
+    return fold(_node(operation), [_tensor(view) for view in operation.inputs], _tensor(operation.output))
+
+
+def _node(operation: Operation) -> Convolution:
+    assert isinstance(operation.node, Convolution)
+    return operation.node
+
+
+def _tensor(view: View) -> Tensor:
+    return Tensor(view.storage, (view.channels, view.height, view.width), view.scale)
+
+
+def _multiprocessors(tensor: Any) -> int:
+    """Of the device of a tensor; of an H200 where that is no GPU."""
+    if tensor.device.type != "cuda":
+        return MULTIPROCESSORS
+    import torch
+
+    return int(torch.cuda.get_device_properties(tensor.device).multi_processor_count)
+
+
+KERNELS = (HopperConvolution,)

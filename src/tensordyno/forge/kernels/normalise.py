@@ -1,0 +1,115 @@
+"""Local response normalisation: each channel over a power of what its neighbours hold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import triton
+import triton.language as tl
+
+from tensordyno.forge import graph
+from tensordyno.forge.graph import Array
+from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
+from tensordyno.forge.kernels.blocks import block_choices, block_grid
+from tensordyno.forge.kernels.conversions import as_real, as_stored, reciprocal_of, scale_of
+from tensordyno.forge.program import Operation
+
+
+@triton.jit(do_not_specialize=["pixels"])
+def normalise(
+    image,
+    output,
+    pixels,  # of all images
+    scale,
+    reciprocal,
+    bias,
+    weight,  # of the sum of squares: alpha / size
+    beta,
+    CHANNELS: tl.constexpr,
+    PITCH: tl.constexpr,
+    OUT_PITCH: tl.constexpr,
+    SIZE: tl.constexpr,
+    ASSEMBLY: tl.constexpr,
+    BLOCK_PIXELS: tl.constexpr,
+    BLOCK_CHANNELS: tl.constexpr,
+):
+    """One block of image / (bias + weight * sum of squares of SIZE neighbouring channels) ** beta.
+
+    image and output (pixels, CHANNELS), each with its pitch, format and scale; computed in float32. Channels
+    outside the image count as zeros. Neighbours are loaded again, from the first-level cache.
+    """
+    COLUMNS: tl.constexpr = (CHANNELS + BLOCK_CHANNELS - 1) // BLOCK_CHANNELS
+    block = tl.program_id(0)
+    pixel = (block // COLUMNS) * BLOCK_PIXELS + tl.arange(0, BLOCK_PIXELS)[:, None]
+    channel = (block % COLUMNS) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)[None, :]
+    is_pixel = pixel < pixels
+    inside = is_pixel & (channel < CHANNELS)
+    squares = tl.zeros((BLOCK_PIXELS, BLOCK_CHANNELS), tl.float32)
+    for step in tl.static_range(SIZE):
+        neighbour = channel + step - (SIZE - 1) // 2
+        is_channel = (neighbour >= 0) & (neighbour < CHANNELS)
+        stored = tl.load(image + pixel * PITCH + neighbour, mask=is_pixel & is_channel, other=0)
+        value = as_real(stored, scale, ASSEMBLY)
+        squares += value * value
+    value = as_real(tl.load(image + pixel * PITCH + channel, mask=inside), scale, ASSEMBLY)
+    value *= tl.exp2(-beta * tl.log2(bias + weight * squares))
+    made = as_stored(value, reciprocal, output.dtype.element_ty, ASSEMBLY)
+    tl.store(output + pixel * OUT_PITCH + channel, made, mask=inside)
+
+
+class Normalise(Kernel):
+    """LocalResponseNorm between any formats and scales, within 1e-5 of each value before it is stored."""
+
+    name = "normalise"
+
+    def takes(self, operation: Operation, target: Target) -> bool:
+        """Any LocalResponseNorm."""
+        return isinstance(operation.node, graph.LocalResponseNorm)
+
+    def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
+        """(pixels, channels, warps) of a block."""
+        return block_choices(operation.output, batch_size)
+
+    def weights(self, operation: Operation) -> Mapping[str, Array]:
+        """None."""
+        return {}
+
+    def launch(
+        self,
+        operation: Operation,
+        choice: Choice,
+        batch_size: int,
+        tensors: Tensors,
+        weights: Mapping[str, Any],
+        target: Target,
+        scratch: Any = None,
+    ) -> Launch:
+        """A program for each block of the output."""
+        node, (image,), output = operation.node, operation.inputs, operation.output
+        assert isinstance(node, graph.LocalResponseNorm)
+        return Launch(
+            function=normalise,
+            grid=block_grid(output, batch_size, choice),
+            arguments={
+                "image": tensors(image),
+                "output": tensors(output),
+                "pixels": batch_size * output.pixels,
+                "scale": scale_of(image),
+                "reciprocal": reciprocal_of(output),
+                "bias": float(node.bias),
+                "weight": float(node.alpha / node.size),
+                "beta": float(node.beta),
+            },
+            constants={
+                "CHANNELS": output.channels,
+                "PITCH": image.pitch,
+                "OUT_PITCH": output.pitch,
+                "SIZE": node.size,
+                "ASSEMBLY": target.has_assembly,
+                "BLOCK_PIXELS": choice[0],
+                "BLOCK_CHANNELS": choice[1],
+            },
+            num_warps=choice[2],
+        )
+
+
+KERNELS: tuple[Kernel, ...] = (Normalise(),)
