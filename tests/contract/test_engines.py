@@ -85,6 +85,8 @@ def make(name, options, precision, batch_size, cache) -> Engine:
 @pytest.fixture(scope="module", params=WAYS, ids=way_id)
 def way(request):
     name, _ = request.param
+    if not engine_class(name).precisions.get("cpu"):  # tests/gpu has its own
+        pytest.skip(engine_class(name).refusal("cpu", Precision.FP32))
     for package in engine_class(name).packages:
         pytest.importorskip(package)
     if name == "torch-compile" and shutil.which(os.environ.get("CXX", "g++")) is None:

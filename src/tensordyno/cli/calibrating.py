@@ -1,4 +1,4 @@
-"""Calibrates one network outside a run, for `dyno quantize`: its trial, the workers, and their bar."""
+"""Prepares and calibrates one network outside a run: its trial, the workers, and their bar."""
 
 import sys
 import tempfile
@@ -50,13 +50,30 @@ def only_trial(loaded: SpecFile) -> Trial:
     plan = make_plan(loaded.spec, loaded.places)
     for skip in plan.skips:
         raise Unsupported(f"{skip.trial.model} cannot be quantized here: {skip.reason}.")
-    if len(plan.trials) > 1:
+    refuse_several(len(plan.trials))
+    return msgspec.structs.replace(plan.trials[0], id=model_text(plan.trials[0].model))
+
+
+def refuse_several(calibrations: int) -> None:
+    """Raise UsageError (`one-calibration`) where flags ask for more than a file holds."""
+    if calibrations > 1:
         raise UsageError(
             "one-calibration",
-            f"These flags ask for {len(plan.trials)} calibrations, and a file holds one.",
+            f"These flags ask for {calibrations} calibrations, and a file holds one.",
             "Name one --calibration, --method and --calibration-seed; dyno accuracy compares several.",
         )
-    return msgspec.structs.replace(plan.trials[0], id=model_text(plan.trials[0].model))
+
+
+def prepare(trial: Trial, hear: Hear) -> Path:
+    """The folder of a network prepared now or before; it is kept for later runs.
+
+    Raises the DynoError that says why it cannot be done.
+    """
+    hear(ProgressReport(doing="preparing", done=0, total=1))
+    with _logs() as logs:
+        folder = _explained(lambda: PreparedModels(logs, _PATIENCE_S).folder_for(trial))
+    hear(ProgressReport(doing="preparing", done=1, total=1))
+    return Path(folder)
 
 
 def calibrate(trial: Trial, hear: Hear, *, sensitivity: bool, table: str) -> Quantized:
@@ -64,15 +81,19 @@ def calibrate(trial: Trial, hear: Hear, *, sensitivity: bool, table: str) -> Qua
 
     Raises DataError (`already-quantized`), or the DynoError that says why it cannot be done.
     """
-    with tempfile.TemporaryDirectory(prefix="dyno-quantize-") as logs:
-        models = PreparedModels(Path(logs), _PATIENCE_S)
-        quantized = QuantizedModels(Path(logs), _PATIENCE_S, sensitivity=sensitivity, table=table)
-        hear(ProgressReport(doing="preparing", done=0, total=1))
-        prepared = _explained(lambda: models.folder_for(trial))
-        _refuse_quantized(trial, Path(prepared))
-        hear(ProgressReport(doing="preparing", done=1, total=1))
-        folder, facts = _explained(lambda: quantized.folder_for(trial, prepared, hear))
-    return Quantized(Path(folder), Path(prepared), facts)
+    prepared = prepare(trial, hear)
+    _refuse_quantized(trial, prepared)
+    with _logs() as logs:
+        quantized = QuantizedModels(logs, _PATIENCE_S, sensitivity=sensitivity, table=table)
+        folder, facts = _explained(lambda: quantized.folder_for(trial, str(prepared), hear))
+    return Quantized(Path(folder), prepared, facts)
+
+
+@contextmanager
+def _logs() -> Iterator[Path]:
+    """A folder for what workers print, while they work."""
+    with tempfile.TemporaryDirectory(prefix="dyno-quantize-") as folder:
+        yield Path(folder)
 
 
 def _refuse_quantized(trial: Trial, prepared: Path) -> None:

@@ -133,8 +133,11 @@ def flag_text(flag: str) -> str:
     return f"--{flag.replace('_', '-')}"
 
 
-def check_calibration_matters(spec: "Spec", flags: Mapping[str, Any]) -> None:
-    """Raise UsageError (`calibration-without-int8`) for calibration flags of a spec without INT8."""
+def check_calibration_matters(spec: "Spec", flags: Mapping[str, Any], remedy: str = "fp32,int8") -> None:
+    """Raise UsageError (`calibration-without-int8`) for calibration flags of a spec without INT8.
+
+    `remedy` are the precisions that it says to ask for.
+    """
     from tensordyno.errors import UsageError
     from tensordyno.vocabulary import Precision
 
@@ -143,5 +146,5 @@ def check_calibration_matters(spec: "Spec", flags: Mapping[str, Any]) -> None:
         raise UsageError(
             "calibration-without-int8",
             f"{', '.join(said)} would change nothing: no trial is INT8.",
-            "Type: --precision fp32,int8",
+            f"Type: --precision {remedy}",
         )

@@ -19,9 +19,10 @@ from tensordyno.run.launch_place import place_in
 _SHARED_CODE = frozenset(
     {"main", "execute", "display", "plain", "table", "doctor_gpus", "doctor_pages"}
     | {"flags", "accuracy_table", "compare_table", "calibrating", "calibration_page"}
+    | {"output_file", "engine_page"}
 )
 VERBS = Catalogue("cli", "command", besides=_SHARED_CODE)
-_ORDER = ("doctor", "run", "infer", "accuracy", "quantize", "report", "compare", "ls", "completion")
+_ORDER = ("doctor", "run", "infer", "accuracy", "quantize", "build", "report", "compare", "ls", "completion")
 
 
 class LazyGroup(click.Group):

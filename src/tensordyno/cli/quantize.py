@@ -61,11 +61,12 @@ def command(model: str, **flags: Any) -> int:
     dyno quantize my.onnx --data photos --method auto --sensitivity --keep-fp32 auto
     """
     from tensordyno.cli import calibrating, calibration_page
+    from tensordyno.cli.output_file import check_output
     from tensordyno.plan.identity import file_safe, model_text
     from tensordyno.spec.yaml_file import spec_from_flags
 
     output = flags["output"] or Path(f"{file_safe(model_text(model))}.int8.onnx")
-    _check_output(output, force=flags["force"])
+    check_output(output, ".onnx", force=flags["force"], beside=(table_beside(output),))
     _check_table(flags)
     raw, origins = raw_spec(flags, _FLAGS)
     raw |= {"models": [{"name": model}], "engines": "onnxruntime", "precisions": "int8"}
@@ -86,25 +87,6 @@ def command(model: str, **flags: Any) -> int:
 def table_beside(output: Path) -> Path:
     """Where the calibration table of a Q/DQ file goes."""
     return output.with_name(f"{output.name}.calibration.json")
-
-
-def _check_output(output: Path, *, force: bool) -> None:
-    """Raise UsageError (`bad-output`, `output-exists`) before any time is spent."""
-    from tensordyno.errors import UsageError
-
-    remedy = "Type for example: -o model.int8.onnx"
-    if output.suffix.lower() != ".onnx":
-        raise UsageError("bad-output", f"{output} does not end in .onnx.", remedy)
-    if not output.absolute().parent.is_dir():
-        raise UsageError(
-            "bad-output", f"There is no folder {output.parent}.", "Make it, or choose another -o."
-        )
-    for path in (output, table_beside(output)):
-        if path.is_dir():
-            raise UsageError("bad-output", f"{path} is a folder.", remedy)
-        if path.exists() and not force:
-            text = f"{path} exists already."
-            raise UsageError("output-exists", text, "Type --force to overwrite it, or choose another -o.")
 
 
 def _check_table(flags: dict[str, Any]) -> None:

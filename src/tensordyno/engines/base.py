@@ -26,6 +26,7 @@ _SHARED_CODE = frozenset(
     {
         "device_facts",
         "failures",
+        "forge_step",
         "framework",
         "known_memory",
         "known_work",

@@ -6,7 +6,7 @@ from tensordyno.vocabulary import Precision
 
 
 def test_the_catalogue_lists_engines_and_not_their_shared_code():
-    assert ENGINES.names() == ("null", "onnxruntime", "openvino", "torch", "torch-compile")
+    assert ENGINES.names() == ("forge", "null", "onnxruntime", "openvino", "torch", "torch-compile")
 
 
 def test_an_unknown_engine_offers_the_nearest():
