@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 import msgspec
 
+from tensordyno.device import device_kind
 from tensordyno.engines.base import (
     Engine,
     EngineOptions,
@@ -87,7 +88,7 @@ class Forge(Engine):
 
         Raises MissingPackage, or Unsupported when there is no such GPU, or one that is too old.
         """
-        if why := self.refusal(self.setup.device.partition(":")[0], self.setup.precision):
+        if why := self.refusal(device_kind(self.setup.device), self.setup.precision):
             raise Unsupported(f"{why}.")
         framework("triton", _EXTRA)
         setup = self.setup

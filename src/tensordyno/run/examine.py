@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from tensordyno.device import device_kind
 from tensordyno.engines.base import ENGINES, Engine, engine_class
 from tensordyno.errors import WorkerFailure
 from tensordyno.records.build import Receipt
@@ -39,7 +40,7 @@ def _examine(engine: type[Engine], device: str, log: Path) -> EngineFinding:
     worker = Worker(log, None, None, "default")
     try:
         for precision in Precision:
-            refusal = engine.refusal(device.split(":", maxsplit=1)[0], precision)
+            refusal = engine.refusal(device_kind(device), precision)
             answer = refusal or _ask(worker, engine.name, precision, device)
             if isinstance(answer, Receipt):
                 works.append(precision)
