@@ -14,7 +14,7 @@ import triton.language as tl
 from tensordyno.forge import graph
 from tensordyno.forge.graph import Array
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
-from tensordyno.forge.kernels.blocks import block_choices, block_grid
+from tensordyno.forge.kernels.blocks import BlockKernel, block_launch, block_place
 from tensordyno.forge.kernels.conversions import as_float, as_stored
 from tensordyno.forge.kernels.means import mean_factors, mean_reciprocal
 from tensordyno.forge.kernels.windows import window_constants, window_corner
@@ -56,10 +56,7 @@ def average_pool(
     formats. factors (KERNEL_H * KERNEL_W + 1,) float32: what a sum over that many pixels is multiplied by.
     """
     SUM: tl.constexpr = tl.int32 if image.dtype.element_ty.is_int() else tl.float32
-    COLUMNS: tl.constexpr = (CHANNELS + BLOCK_CHANNELS - 1) // BLOCK_CHANNELS
-    block = tl.program_id(0)
-    pixel = (block // COLUMNS) * BLOCK_PIXELS + tl.arange(0, BLOCK_PIXELS)[:, None]
-    channel = (block % COLUMNS) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)[None, :]
+    pixel, channel = block_place(CHANNELS, BLOCK_PIXELS, BLOCK_CHANNELS)
     inside = (pixel < pixels) & (channel < CHANNELS)
     index, top, left = window_corner(pixel, OUT_HEIGHT, OUT_WIDTH, STRIDE_H, STRIDE_W, PAD_TOP, PAD_LEFT)
     total = tl.zeros((BLOCK_PIXELS, BLOCK_CHANNELS), SUM)
@@ -81,7 +78,7 @@ def average_pool(
     tl.store(output + pixel * OUT_PITCH + channel, made, mask=inside)
 
 
-class AveragePool(Kernel):
+class AveragePool(BlockKernel):
     """AveragePool between any formats and scales."""
 
     name = "average_pool"
@@ -92,10 +89,6 @@ class AveragePool(Kernel):
         if not isinstance(node, graph.AveragePool):
             return False
         return all(pad < node.kernel[place % 2] for place, pad in enumerate(node.pads))
-
-    def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
-        """(pixels, channels, warps) of a block."""
-        return block_choices(operation.output, batch_size)
 
     def weights(self, operation: Operation) -> Mapping[str, Array]:
         """`factors`, by the number of pixels counted."""
@@ -119,9 +112,12 @@ class AveragePool(Kernel):
         node, (image,), output = operation.node, operation.inputs, operation.output
         assert isinstance(node, graph.AveragePool)
         top, left, bottom, right = node.pads if node.count_pads else (0, 0, 0, 0)
-        return Launch(
-            function=average_pool,
-            grid=block_grid(output, batch_size, choice),
+        return block_launch(
+            average_pool,
+            output,
+            choice,
+            batch_size,
+            target,
             arguments={
                 "image": tensors(image),
                 "factors": weights["factors"],
@@ -135,11 +131,7 @@ class AveragePool(Kernel):
                 "LAST_Y": image.height + bottom,
                 "FIRST_X": -left,
                 "LAST_X": image.width + right,
-                "ASSEMBLY": target.has_assembly,
-                "BLOCK_PIXELS": choice[0],
-                "BLOCK_CHANNELS": choice[1],
             },
-            num_warps=choice[2],
         )
 
 

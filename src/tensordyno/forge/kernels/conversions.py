@@ -22,6 +22,11 @@ def reciprocal_of(view: View) -> float:
     return 1.0 if view.scale is None else float(np.float32(1) / np.float32(view.scale))
 
 
+def holds_alike(image: View, output: View) -> bool:
+    """Whether stored numbers go from one to the other as they are."""
+    return (image.format, image.scale) == (output.format, output.scale)
+
+
 @triton.jit
 def as_float(stored, ASSEMBLY: tl.constexpr):
     """int8, uint8, fp16, bf16 or fp32 numbers of any shape as float32, exactly."""

@@ -9,8 +9,8 @@ import triton.language as tl
 from tensordyno.forge import graph
 from tensordyno.forge.graph import Array
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
-from tensordyno.forge.kernels.blocks import block_choices, block_grid
-from tensordyno.forge.kernels.conversions import as_real, as_stored, reciprocal_of, scale_of
+from tensordyno.forge.kernels.blocks import BlockKernel, block_launch, block_place
+from tensordyno.forge.kernels.conversions import as_real, as_stored, holds_alike, reciprocal_of, scale_of
 from tensordyno.forge.program import Operation
 
 _TAKEN = (graph.Add, graph.Activation, graph.Affine, graph.Concat, graph.Quantize, graph.Dequantize)
@@ -46,10 +46,7 @@ def elementwise(
     image, other and output (pixels, CHANNELS), each with its pitch, format and scale; factor and offset
     (CHANNELS,) float32. Computed in float32. What is not asked for is never read.
     """
-    COLUMNS: tl.constexpr = (CHANNELS + BLOCK_CHANNELS - 1) // BLOCK_CHANNELS
-    block = tl.program_id(0)
-    pixel = (block // COLUMNS) * BLOCK_PIXELS + tl.arange(0, BLOCK_PIXELS)[:, None]
-    channel = (block % COLUMNS) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)[None, :]
+    pixel, channel = block_place(CHANNELS, BLOCK_PIXELS, BLOCK_CHANNELS)
     inside = (pixel < pixels) & (channel < CHANNELS)
     stored = tl.load(image + pixel * PITCH + channel, mask=inside)
     if COPIES:
@@ -69,7 +66,7 @@ def elementwise(
         tl.store(output + pixel * OUT_PITCH + channel, made, mask=inside)
 
 
-class Elementwise(Kernel):
+class Elementwise(BlockKernel):
     """Add, Activation, Affine, Quantize, Dequantize, and Concat of one input: a copy into its place."""
 
     name = "elementwise"
@@ -79,10 +76,6 @@ class Elementwise(Kernel):
         shapes = {(view.height, view.width, view.channels) for view in (*operation.inputs, operation.output)}
         adds = isinstance(operation.node, graph.Add)
         return isinstance(operation.node, _TAKEN) and len(operation.inputs) == 1 + adds and len(shapes) == 1
-
-    def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
-        """(pixels, channels, warps) of a block."""
-        return block_choices(operation.output, batch_size)
 
     def weights(self, operation: Operation) -> Mapping[str, Array]:
         """`factor` and `offset` of an affine map."""
@@ -107,9 +100,12 @@ class Elementwise(Kernel):
         clamp = getattr(node, "clamp", None)
         bounds = clamp or graph.Clamp()
         is_plain = not isinstance(node, graph.Add | graph.Affine) and clamp is None
-        return Launch(
-            function=elementwise,
-            grid=block_grid(output, batch_size, choice),
+        return block_launch(
+            elementwise,
+            output,
+            choice,
+            batch_size,
+            target,
             arguments={
                 "image": tensors(image),
                 "other": tensors(other),
@@ -128,15 +124,11 @@ class Elementwise(Kernel):
                 "PITCH": image.pitch,
                 "OTHER_PITCH": other.pitch,
                 "OUT_PITCH": output.pitch,
-                "COPIES": is_plain and (image.format, image.scale) == (output.format, output.scale),
+                "COPIES": is_plain and holds_alike(image, output),
                 "ADDS": isinstance(node, graph.Add),
                 "MAPS": isinstance(node, graph.Affine),
                 "CLAMPS": clamp is not None,
-                "ASSEMBLY": target.has_assembly,
-                "BLOCK_PIXELS": choice[0],
-                "BLOCK_CHANNELS": choice[1],
             },
-            num_warps=choice[2],
         )
 
 

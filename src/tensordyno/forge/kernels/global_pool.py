@@ -7,7 +7,6 @@ import triton
 import triton.language as tl
 
 from tensordyno.forge import graph
-from tensordyno.forge.graph import Array
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
 from tensordyno.forge.kernels.conversions import as_float, as_stored
 from tensordyno.forge.kernels.means import mean_factors, mean_reciprocal
@@ -76,10 +75,6 @@ class GlobalPool(Kernel):
         sizes = ((16, 128, 4), (8, 256, 4), (32, 64, 4), (64, 128, 8))
         found = [(min(rows, pixels), min(columns, wide), warps) for rows, columns, warps in sizes]
         return tuple(dict.fromkeys(found))
-
-    def weights(self, operation: Operation) -> Mapping[str, Array]:
-        """None."""
-        return {}
 
     def launch(
         self,

@@ -12,10 +12,16 @@ import triton
 import triton.language as tl
 
 from tensordyno.forge import graph
-from tensordyno.forge.graph import Array
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
-from tensordyno.forge.kernels.blocks import block_choices, block_grid
-from tensordyno.forge.kernels.conversions import as_float, as_real, as_stored, reciprocal_of, scale_of
+from tensordyno.forge.kernels.blocks import BlockKernel, block_launch, block_place
+from tensordyno.forge.kernels.conversions import (
+    as_float,
+    as_real,
+    as_stored,
+    holds_alike,
+    reciprocal_of,
+    scale_of,
+)
 from tensordyno.forge.kernels.packed_maximum import can_pack, packed_maximum, packed_start, unpacked
 from tensordyno.forge.kernels.windows import window_constants, window_corner
 from tensordyno.forge.program import Format, Operation
@@ -56,10 +62,7 @@ def max_pool(
     image (batch, HEIGHT, WIDTH, CHANNELS) of pitch PITCH, output (pixels, CHANNELS) of pitch OUT_PITCH, any
     formats. Where scales differ the maximum is converted as a real number.
     """
-    COLUMNS: tl.constexpr = (CHANNELS + BLOCK_CHANNELS - 1) // BLOCK_CHANNELS
-    block = tl.program_id(0)
-    pixel = (block // COLUMNS) * BLOCK_PIXELS + tl.arange(0, BLOCK_PIXELS)[:, None]
-    channel = (block % COLUMNS) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)[None, :]
+    pixel, channel = block_place(CHANNELS, BLOCK_PIXELS, BLOCK_CHANNELS)
     inside = (pixel < pixels) & (channel < CHANNELS)
     index, top, left = window_corner(pixel, OUT_HEIGHT, OUT_WIDTH, STRIDE_H, STRIDE_W, PAD_TOP, PAD_LEFT)
     FORMAT: tl.constexpr = image.dtype.element_ty
@@ -108,7 +111,7 @@ def _load(
     return as_float(stored, ASSEMBLY) if stored.dtype == tl.bfloat16 else stored
 
 
-class MaxPool(Kernel):
+class MaxPool(BlockKernel):
     """MaxPool between any formats and scales."""
 
     name = "max_pool"
@@ -119,14 +122,6 @@ class MaxPool(Kernel):
         if not isinstance(node, graph.MaxPool):
             return False
         return all(pad < node.kernel[place % 2] for place, pad in enumerate(node.pads))
-
-    def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
-        """(pixels, channels, warps) of a block."""
-        return block_choices(operation.output, batch_size)
-
-    def weights(self, operation: Operation) -> Mapping[str, Array]:
-        """None."""
-        return {}
 
     def launch(
         self,
@@ -141,9 +136,12 @@ class MaxPool(Kernel):
         """A program for each block of the output."""
         node, (image,), output = operation.node, operation.inputs, operation.output
         assert isinstance(node, graph.MaxPool)
-        return Launch(
-            function=max_pool,
-            grid=block_grid(output, batch_size, choice),
+        return block_launch(
+            max_pool,
+            output,
+            choice,
+            batch_size,
+            target,
             arguments={
                 "image": tensors(image),
                 "output": tensors(output),
@@ -154,13 +152,9 @@ class MaxPool(Kernel):
             constants={
                 **window_constants(node, image, output),
                 "LOWEST": _LOWEST.get(image.format, float("-inf")),
-                "KEEPS": (image.format, image.scale) == (output.format, output.scale),
+                "KEEPS": holds_alike(image, output),
                 "PACKED": can_pack(image, output, target),
-                "ASSEMBLY": target.has_assembly,
-                "BLOCK_PIXELS": choice[0],
-                "BLOCK_CHANNELS": choice[1],
             },
-            num_warps=choice[2],
         )
 
 

@@ -7,9 +7,8 @@ import triton
 import triton.language as tl
 
 from tensordyno.forge import graph
-from tensordyno.forge.graph import Array
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
-from tensordyno.forge.kernels.blocks import block_choices, block_grid
+from tensordyno.forge.kernels.blocks import BlockKernel, block_launch, block_place
 from tensordyno.forge.kernels.conversions import as_real, as_stored, reciprocal_of, scale_of
 from tensordyno.forge.program import Operation
 
@@ -37,10 +36,7 @@ def normalise(
     image and output (pixels, CHANNELS), each with its pitch, format and scale; computed in float32. Channels
     outside the image count as zeros. Neighbours are loaded again, from the first-level cache.
     """
-    COLUMNS: tl.constexpr = (CHANNELS + BLOCK_CHANNELS - 1) // BLOCK_CHANNELS
-    block = tl.program_id(0)
-    pixel = (block // COLUMNS) * BLOCK_PIXELS + tl.arange(0, BLOCK_PIXELS)[:, None]
-    channel = (block % COLUMNS) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)[None, :]
+    pixel, channel = block_place(CHANNELS, BLOCK_PIXELS, BLOCK_CHANNELS)
     is_pixel = pixel < pixels
     inside = is_pixel & (channel < CHANNELS)
     squares = tl.zeros((BLOCK_PIXELS, BLOCK_CHANNELS), tl.float32)
@@ -56,7 +52,7 @@ def normalise(
     tl.store(output + pixel * OUT_PITCH + channel, made, mask=inside)
 
 
-class Normalise(Kernel):
+class Normalise(BlockKernel):
     """LocalResponseNorm between any formats and scales, within 1e-5 of each value before it is stored."""
 
     name = "normalise"
@@ -64,14 +60,6 @@ class Normalise(Kernel):
     def takes(self, operation: Operation, target: Target) -> bool:
         """Any LocalResponseNorm."""
         return isinstance(operation.node, graph.LocalResponseNorm)
-
-    def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
-        """(pixels, channels, warps) of a block."""
-        return block_choices(operation.output, batch_size)
-
-    def weights(self, operation: Operation) -> Mapping[str, Array]:
-        """None."""
-        return {}
 
     def launch(
         self,
@@ -86,9 +74,12 @@ class Normalise(Kernel):
         """A program for each block of the output."""
         node, (image,), output = operation.node, operation.inputs, operation.output
         assert isinstance(node, graph.LocalResponseNorm)
-        return Launch(
-            function=normalise,
-            grid=block_grid(output, batch_size, choice),
+        return block_launch(
+            normalise,
+            output,
+            choice,
+            batch_size,
+            target,
             arguments={
                 "image": tensors(image),
                 "output": tensors(output),
@@ -104,11 +95,7 @@ class Normalise(Kernel):
                 "PITCH": image.pitch,
                 "OUT_PITCH": output.pitch,
                 "SIZE": node.size,
-                "ASSEMBLY": target.has_assembly,
-                "BLOCK_PIXELS": choice[0],
-                "BLOCK_CHANNELS": choice[1],
             },
-            num_warps=choice[2],
         )
 
 

@@ -7,10 +7,9 @@ import triton
 import triton.language as tl
 
 from tensordyno.forge import graph
-from tensordyno.forge.graph import Array
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
-from tensordyno.forge.kernels.blocks import block_choices, block_grid
-from tensordyno.forge.kernels.conversions import as_real, as_stored, reciprocal_of, scale_of
+from tensordyno.forge.kernels.blocks import BlockKernel, block_launch, block_place
+from tensordyno.forge.kernels.conversions import as_real, as_stored, holds_alike, reciprocal_of, scale_of
 from tensordyno.forge.program import Operation
 
 
@@ -40,10 +39,7 @@ def pad(
     image (batch, HEIGHT, WIDTH, CHANNELS) of pitch PITCH, output (pixels, CHANNELS) of pitch OUT_PITCH, any
     formats and scales.
     """
-    COLUMNS: tl.constexpr = (CHANNELS + BLOCK_CHANNELS - 1) // BLOCK_CHANNELS
-    block = tl.program_id(0)
-    pixel = (block // COLUMNS) * BLOCK_PIXELS + tl.arange(0, BLOCK_PIXELS)[:, None]
-    channel = (block % COLUMNS) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)[None, :]
+    pixel, channel = block_place(CHANNELS, BLOCK_PIXELS, BLOCK_CHANNELS)
     inside = (pixel < pixels) & (channel < CHANNELS)
     index = pixel // (OUT_WIDTH * OUT_HEIGHT)
     y = pixel // OUT_WIDTH % OUT_HEIGHT - TOP
@@ -56,7 +52,7 @@ def pad(
     tl.store(output + pixel * OUT_PITCH + channel, made, mask=inside)
 
 
-class Pad(Kernel):
+class Pad(BlockKernel):
     """Pad between any formats and scales."""
 
     name = "pad"
@@ -64,14 +60,6 @@ class Pad(Kernel):
     def takes(self, operation: Operation, target: Target) -> bool:
         """Any Pad."""
         return isinstance(operation.node, graph.Pad)
-
-    def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
-        """(pixels, channels, warps) of a block."""
-        return block_choices(operation.output, batch_size)
-
-    def weights(self, operation: Operation) -> Mapping[str, Array]:
-        """None."""
-        return {}
 
     def launch(
         self,
@@ -86,9 +74,12 @@ class Pad(Kernel):
         """A program for each block of the output."""
         node, (image,), output = operation.node, operation.inputs, operation.output
         assert isinstance(node, graph.Pad)
-        return Launch(
-            function=pad,
-            grid=block_grid(output, batch_size, choice),
+        return block_launch(
+            pad,
+            output,
+            choice,
+            batch_size,
+            target,
             arguments={
                 "image": tensors(image),
                 "output": tensors(output),
@@ -106,12 +97,8 @@ class Pad(Kernel):
                 "OUT_PITCH": output.pitch,
                 "TOP": node.pads[0],
                 "LEFT": node.pads[1],
-                "COPIES": (image.format, image.scale) == (output.format, output.scale),
-                "ASSEMBLY": target.has_assembly,
-                "BLOCK_PIXELS": choice[0],
-                "BLOCK_CHANNELS": choice[1],
+                "COPIES": holds_alike(image, output),
             },
-            num_warps=choice[2],
         )
 
 

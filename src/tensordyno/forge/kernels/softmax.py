@@ -7,7 +7,6 @@ import triton
 import triton.language as tl
 
 from tensordyno.forge import graph
-from tensordyno.forge.graph import Array
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
 from tensordyno.forge.kernels.conversions import as_real, as_stored, reciprocal_of, scale_of
 from tensordyno.forge.program import Operation
@@ -80,10 +79,6 @@ class Softmax(Kernel):
         """(warps,) of a program, which has one image."""
         block = triton.next_power_of_2(operation.output.channels)
         return tuple((warps,) for warps in (4, 8, 16) if block <= 2048 * warps)[:2]
-
-    def weights(self, operation: Operation) -> Mapping[str, Array]:
-        """None."""
-        return {}
 
     def launch(
         self,
