@@ -30,6 +30,16 @@ def functions():
                 yield f"{path.relative_to(SOURCE)}:{node.name}", node.end_lineno - node.lineno + 1
 
 
+def gpu_kernels():
+    """The functions that are launched on a GPU: an argument a line, and one loop that holds all registers."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and any(
+                "do_not_specialize" in ast.unparse(each) for each in node.decorator_list
+            ):
+                yield f"{path.relative_to(SOURCE)}:{node.name}"
+
+
 @pytest.mark.parametrize("module", PARENT)
 def test_the_parent_imports_no_framework(module):
     loaded = "{m.split('.')[0] for m in sys.modules}"
@@ -58,7 +68,8 @@ def test_sizes():
     assert max(lines) <= 400
     assert median <= 120 and p90 <= 250
     assert typical <= 10
-    assert {name: n for name, n in spans.items() if n > 60} == {}
+    most = dict.fromkeys(gpu_kernels(), 100)
+    assert {name: n for name, n in spans.items() if n > most.get(name, 60)} == {}
 
 
 def test_no_module_bears_a_name_of_the_standard_library_or_says_nothing():

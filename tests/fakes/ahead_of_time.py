@@ -11,17 +11,22 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Of one kernel: registers of a thread, bytes of local memory of a thread, bytes of shared memory."""
+    """Of one kernel: registers of a thread, bytes of local memory of a thread, bytes of shared memory.
+
+    `waits`: whether it waits for what was launched before it, as an overlapping launch has to.
+    """
 
     registers: int
     spills_bytes: int
     shared_bytes: int
+    waits: bool
 
 
 def resources(launch, capability):
@@ -30,11 +35,22 @@ def resources(launch, capability):
 
 
 def all_resources(launches, capability):
-    """Of the last kernel of each launch, compiled in one process. Raises AssertionError with what it said."""
+    """Of the last kernel of each launch, compiled on all cores. Raises AssertionError with what it said."""
     from tensordyno.forge.compile_job import jobs_of
-    from tensordyno.forge.devices import INTERPRETER
 
     jobs = [list(jobs_of(launch))[-1].packed().hex() for launch in launches]
+    parts = min(len(os.sched_getaffinity(0)), len(jobs))
+    with ThreadPoolExecutor(parts) as threads:
+        found = list(
+            threads.map(lambda part: _compiled(part, capability), (jobs[i::parts] for i in range(parts)))
+        )
+    return [found[i % parts][i // parts] for i in range(len(jobs))]
+
+
+def _compiled(jobs, capability):
+    """What a process of its own finds out about these jobs, in order."""
+    from tensordyno.forge.devices import INTERPRETER
+
     ours = {name: value for name, value in os.environ.items() if name != INTERPRETER}
     done = subprocess.run(
         [sys.executable, __file__, str(capability[0] * 10 + capability[1])],
@@ -60,7 +76,12 @@ def _of_compiled(kernel):
     found = re.search(r"REG:(\d+) STACK:(\d+).*LOCAL:(\d+)", done.stdout)
     assert found, done.stdout
     registers, stack, local = map(int, found.groups())
-    return {"registers": registers, "spills_bytes": stack + local, "shared_bytes": kernel.metadata.shared}
+    return {
+        "registers": registers,
+        "spills_bytes": stack + local,
+        "shared_bytes": kernel.metadata.shared,
+        "waits": "griddepcontrol.wait" in kernel.asm["ptx"],
+    }
 
 
 def _main():

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from tensordyno.forge.graph import Convolution, Tensor
+from tensordyno.forge.graph import Convolution, Fused, Tensor
 from tensordyno.forge.kernels.number_formats import rounded
 from tensordyno.forge.kernels.reference import compute
 from tensordyno.forge.kernels.reference_convolution import real_weight
 from tensordyno.forge.kernels.reference_values import Value, store
 from tensordyno.forge.memory_plan import memory_plan
+from tensordyno.forge.parts import parts_of
 from tensordyno.forge.program import Format
 from tensordyno.vocabulary import Precision
 
@@ -24,6 +25,7 @@ _STORED = {
     Format.BF16: np.uint16,  # the upper half of a float32
     Format.FP32: np.float32,
 }
+_REAL = {Format.FP16: Precision.FP16, Format.BF16: Precision.BF16, Format.FP32: Precision.FP32}
 
 
 def run_program(program, images):
@@ -36,15 +38,29 @@ def run_program(program, images):
     memory.write(program.input, image)
     for operation in program.operations:
         inputs = [memory.read(view) for view in operation.inputs]
-        node = operation.node
-        if isinstance(node, Convolution) and operation.precision is not Precision.INT8:
-            weight = rounded(real_weight(node), operation.precision)
-            node = replace(node, weight=weight, weight_scale=None)
-            inputs[0] = Value(rounded(inputs[0].real, operation.precision))
-        memory.write(operation.output, compute(node, inputs, tensor_of(operation.output)))
+        memory.write(operation.output, _computed(operation, inputs))
     logits = memory.read(program.output)
     assert program.output.format is Format.FP32
     return logits.real.reshape(len(images), -1)
+
+
+def _computed(operation, inputs):
+    """What an operation makes; of fused ones each part's result is rounded as it would be stored."""
+    node = operation.node
+    if isinstance(node, Fused):
+        made = dict(zip(node.inputs, inputs, strict=True))
+        for part in parts_of(operation):
+            value = _computed(part, [made[name] for name in part.node.inputs])
+            stored = (
+                Value(rounded(value.numbers, _REAL[part.output.format])) if value.scale is None else value
+            )
+            made[part.node.output] = stored
+        return made[node.output]
+    if isinstance(node, Convolution) and operation.precision is not Precision.INT8:
+        weight = rounded(real_weight(node), operation.precision)
+        node = replace(node, weight=weight, weight_scale=None)
+        inputs = [Value(rounded(inputs[0].real, operation.precision)), *inputs[1:]]
+    return compute(node, inputs, tensor_of(operation.output))
 
 
 def tensor_of(view, shape=None):

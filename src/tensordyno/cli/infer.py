@@ -34,8 +34,9 @@ _FLAGS = {
     "preprocess": "preprocessing",
     "no_ceilings": "ceilings",
 }
-_ENGINES_ON_GPU = "torch,torch-compile,onnxruntime"
-_ENGINES = f"{_ENGINES_ON_GPU},openvino"
+_EVERYWHERE = "torch,torch-compile,onnxruntime"
+_ENGINES = f"{_EVERYWHERE},openvino"
+_ENGINES_ON_GPU = f"{_EVERYWHERE},forge"
 
 
 @click.command("infer", short_help=SUMMARY)
@@ -43,7 +44,7 @@ _ENGINES = f"{_ENGINES_ON_GPU},openvino"
 @click.option(
     "--engine",
     help="Engines, options after a colon: openvino:hint=throughput. "
-    f"Default: {_ENGINES}; the last not on GPUs.",
+    f"Default: {_ENGINES}; on GPUs {_ENGINES_ON_GPU}.",
 )
 @click.option(
     "--precision",

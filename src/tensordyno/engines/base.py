@@ -83,7 +83,7 @@ class EngineSetup(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     seed: int
     clock: Clock
-    cache: Path  # engine may keep compiled artefacts here
+    cache: Path  # what an engine compiles or chooses may be kept here: the network's, or everybody's
 
 
 class Engine(ABC):
@@ -100,6 +100,7 @@ class Engine(ABC):
     reads: ClassVar[str] = "onnx"  # or "module": needs the PyTorch definition; "nothing"
     resizes: ClassVar[frozenset[str]] = frozenset()  # kinds of device where `resize` spares a new process
     simulates: ClassVar[bool] = False  # needs no real device: runs on any that is named
+    keeps_for_all: ClassVar[bool] = False  # its cache is one that networks share, not the network's own
     activations: Form = Form.UINT8  # the form of Q/DQ file it runs fastest
     precisions: ClassVar[Precisions] = {}
     refusals: ClassVar[Refusals] = {}

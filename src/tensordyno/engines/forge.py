@@ -1,6 +1,5 @@
 """Forge, our own compiler: the ONNX file as kernels for one NVIDIA GPU, each chosen by timing it there."""
 
-import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
@@ -45,10 +44,12 @@ class ForgeOptions(EngineOptions, frozen=True, kw_only=True):
     """`search` false takes the likeliest kernel of each operation untimed: quick to build, slower to run.
 
     `cuda_graph` replays each batch as one CUDA graph. `queue`: batches in flight, 0 for one on the device
-    boundary and two (one is copied while one computes) on the host boundary.
+    boundary and two (one is copied while one computes) on the host boundary. `exact` makes every rounding
+    that a Q/DQ file asks for, also of a residual branch before it is added.
     """
 
     search: bool = True
+    exact: bool = False
     cuda_graph: bool = True
     queue: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
 
@@ -61,6 +62,7 @@ class Forge(Engine):
     extra = _EXTRA
     packages = ("torch", "triton")
     resizes: ClassVar[frozenset[str]] = frozenset({"cuda"})
+    keeps_for_all = True  # a choice is kept under shapes, and networks have many in common
     activations = Form.INT8
     precisions: ClassVar[Precisions] = {
         "cpu": frozenset(),
@@ -108,7 +110,9 @@ class Forge(Engine):
         from tensordyno.forge.simplify import simplify
 
         target = self._opened_device().target
-        self._program = program_of(simplify(read_graph(model.onnx)), self.setup.precision, target)
+        self._program = program_of(
+            simplify(read_graph(model.onnx), exact=self._options.exact), self.setup.precision, target
+        )
 
     @memory_errors()
     def compile(self, example: FloatArray) -> None:
@@ -147,7 +151,7 @@ class Forge(Engine):
         if self._selected is None:
             return {}
         chosen, selections = self._selected.choices[self.setup.batch_size], self._selected.selections
-        kernels = Counter(each.kernel for each in chosen)
+        kernels = Counter(part.kernel for each in chosen for part in each.parts or (each,))
         counts = ", ".join(f"{name} {count}" for name, count in kernels.most_common())
         timed = sum(not each.kept for each in selections)
         how = f"{timed} of {len(selections)} timed" if timed else f"all {len(selections)} kept"
@@ -191,7 +195,8 @@ class Forge(Engine):
         if self._options.search:
             return select(program, (size,), device, weights, self.setup.cache)
         likeliest = [candidates(each, size, device.target)[0] for each in program.operations]
-        weights.keep_only(zip((each.kernel for each in likeliest), program.operations, strict=True))
+        ways = zip(likeliest, program.operations, strict=True)
+        weights.keep_only(used for way, operation in ways for used in way.used(operation))
         return Selected(choices={size: tuple(each.chosen() for each in likeliest)}, selections=())
 
     def _executable(self) -> "Executable":
@@ -221,9 +226,9 @@ class Forge(Engine):
 def _products(node: "Node") -> int:
     """How many layers with weights an operation is: one, or those that a fused one is made of."""
     from tensordyno.forge.graph import Convolution
+    from tensordyno.forge.parts import layers_of
 
-    parts = (node, *(getattr(node, each.name) for each in dataclasses.fields(node)))
-    return sum(isinstance(part, Convolution) for part in parts)
+    return sum(isinstance(layer, Convolution) for layer in layers_of(node))
 
 
 def _opened(name: str) -> "Device":

@@ -52,7 +52,10 @@ class TorchCompile(TorchEngine):
         "cpu": TorchEngine.precisions["cpu"] | {Precision.INT8},
     }
     refusals: ClassVar[Refusals] = {
-        "cuda": {Precision.INT8: "PyTorch's inductor compiles Q/DQ networks to INT8 kernels for CPUs only"}
+        "cuda": {
+            Precision.INT8: "PyTorch's inductor compiles Q/DQ networks to INT8 kernels for CPUs only; "
+            "forge has them: --engine forge"
+        }
     }
     Options = TorchCompileOptions
 

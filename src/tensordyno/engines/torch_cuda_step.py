@@ -36,11 +36,12 @@ class _CudaStep(Step):
 
         self.depth = depth
         self._stream = torch.cuda.Stream(device)
-        self._inference_mode = torch.inference_mode
+        self._on_stream = torch.cuda.stream(self._stream)  # made once: a batch may take but 100 us
         self._tickets = deque(
             _Ticket(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))
-            for _ in range(depth)
+            for _ in range(depth + 1)
         )
+        self._finished: _Ticket | None = None  # the last batch that has been waited for
         self._device_ms = 0.0
 
     def run(self) -> None:
@@ -48,22 +49,30 @@ class _CudaStep(Step):
         self.finish(self.start())
 
     def start(self) -> _Ticket:
-        """Enqueue one batch."""
+        """Enqueue one batch; while the device is at it, note what the one before took."""
         ticket = self._tickets.popleft()
-        with self._inference_mode():
-            self._enqueue(ticket)
+        self._enqueue(ticket)
+        self._note()
         return ticket
 
     def finish(self, handle: _Ticket) -> None:
-        """Wait for a batch and note its time on the device's clock."""
+        """Wait for a batch."""
+        self._note()
         handle.end.synchronize()
-        self._device_ms += handle.begin.elapsed_time(handle.end)
-        self._tickets.append(handle)
+        self._finished = handle
 
     def device_s(self) -> float:
         """Seconds between the events of all batches since the last call, added up."""
+        self._note()
         passed, self._device_ms = self._device_ms / 1e3, 0.0
         return passed
+
+    def _note(self) -> None:
+        """Add up the finished batch's time on the device's clock; its events are free again."""
+        if self._finished is not None:
+            self._device_ms += self._finished.begin.elapsed_time(self._finished.end)
+            self._tickets.append(self._finished)
+            self._finished = None
 
     @abstractmethod
     def _enqueue(self, ticket: _Ticket) -> None:
@@ -87,9 +96,7 @@ class CudaDeviceStep(_CudaStep):
 
         super().__init__(place.device, depth)
         with torch.inference_mode(), torch.cuda.stream(self._stream):
-            images_there = place.placed(images, batch_size)
-            self._forward = _captured(network, images_there, self._stream) if graph else None
-            self._call = lambda: network(images_there)
+            self._forward = _forward(network, place.placed(images, batch_size), self._stream, graph=graph)
         self._logits: torch.Tensor | None = None
 
     def output(self) -> FloatArray:
@@ -98,12 +105,9 @@ class CudaDeviceStep(_CudaStep):
         return logits
 
     def _enqueue(self, ticket: _Ticket) -> None:
-        import torch
-
-        forward = self._forward or self._call
-        with torch.cuda.stream(self._stream):
+        with self._on_stream:
             ticket.begin.record(self._stream)
-            self._logits = forward()
+            self._logits = self._forward()
             ticket.end.record(self._stream)
 
 
@@ -128,11 +132,12 @@ class CudaHostStep(_CudaStep):
 
         super().__init__(place.device, depth)
         self._copies = torch.cuda.Stream(place.device)
+        self._on_copies = torch.cuda.stream(self._copies)
+        self._inference_mode = torch.inference_mode  # in which its buffers are made and may be written
         with torch.inference_mode(), torch.cuda.stream(self._stream):
             there = place.placed(images, batch_size)
             self._there = there
-            self._forward: Callable[[], torch.Tensor]
-            self._forward = _captured(network, there, self._stream) if graph else lambda: network(there)
+            self._forward = _forward(network, there, self._stream, graph=graph)
             logits = self._forward().float()
             self._slots = deque(_Slot(images, batch_size, place.device, logits) for _ in range(depth))
         self._stream.synchronize()
@@ -145,15 +150,13 @@ class CudaHostStep(_CudaStep):
         return logits
 
     def _enqueue(self, ticket: _Ticket) -> None:
-        import torch
-
         slot = self._slots[0]
         self._slots.rotate(-1)
-        with torch.cuda.stream(self._copies):
+        with self._inference_mode(), self._on_copies:
             ticket.begin.record(self._copies)
             slot.landed.copy_(slot.images, non_blocking=True)
             slot.arrived.record(self._copies)
-        with torch.cuda.stream(self._stream):
+        with self._inference_mode(), self._on_stream:
             self._stream.wait_event(slot.arrived)
             self._there.copy_(slot.landed)  # to the network's number format and layout
             slot.logits.copy_(self._forward(), non_blocking=True)
@@ -175,21 +178,28 @@ class _Slot:
         self.logits = torch.empty(logits.shape, dtype=torch.float32, pin_memory=True)
 
 
-def _captured(
-    network: Network, images: "torch.Tensor", stream: "torch.cuda.Stream"
+def _forward(
+    network: Network, images: "torch.Tensor", stream: "torch.cuda.Stream", *, graph: bool
 ) -> "Callable[[], torch.Tensor]":
-    """The network over these very images as one CUDA graph: a batch is one launch."""
+    """The network over these very images; as one CUDA graph a batch is one launch."""
     import torch
 
+    if not graph:
+
+        def eager() -> torch.Tensor:
+            with torch.inference_mode():
+                return network(images)
+
+        return eager
     for _ in range(_WARM_UPS):
         network(images)
     stream.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
+    recorded = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(recorded, stream=stream):
         logits = network(images)
 
     def replay() -> torch.Tensor:
-        graph.replay()
+        recorded.replay()
         return logits
 
     return replay

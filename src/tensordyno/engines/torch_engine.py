@@ -42,7 +42,7 @@ class TorchEngine(Engine):
     }
     refusals: ClassVar[Refusals] = {
         "cpu": {Precision.INT8: _NO_INT8 + "; torch-compile does, with kernels of oneDNN"},
-        "cuda": {Precision.INT8: _NO_INT8},
+        "cuda": {Precision.INT8: _NO_INT8 + "; forge has them: --engine forge"},
     }
 
     def __init__(self, setup: EngineSetup, options: EngineOptions) -> None:

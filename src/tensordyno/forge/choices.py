@@ -10,22 +10,28 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tensordyno.forge.graph import Node
+from tensordyno.forge.graph import Fused, Node
 from tensordyno.forge.kernels.base import Choice
+from tensordyno.forge.parts import parts_of
 from tensordyno.forge.program import CHANNEL_GRAIN, Operation, View
 from tensordyno.forge.version import forge_version, triton_version
 from tensordyno.forge.whole_file import write_whole
 
 _LOG = logging.getLogger(__name__)
-_NAMES = frozenset(field.name for field in dataclasses.fields(Node))  # of one place in one network
+_NAMES = {field.name for field in dataclasses.fields(Node)}  # of one place in one network
+_APART = {"parts", "between"}  # of a fused node: told with their views
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    """A kernel of the catalogue and its variant. `us` is the time it took, None where nothing was timed."""
+    """A kernel of the catalogue and its variant. `us` is the time it took, None where nothing was timed.
+
+    A fused operation may be computed by its parts, each as it was chosen; `kernel` then says so.
+    """
 
     kernel: str
     choice: Choice
     us: float | None = None
+    parts: tuple["Chosen", ...] = ()
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,17 +45,25 @@ def facts_of(operation: Operation, batch_size: int) -> dict[str, Any]:
     """All that its speed depends on, ready for JSON: no names, no weights, no scales.
 
     Operations with the same facts take the same kernels and choices. Storages and scales are told by numbers,
-    so that only those that are the same look the same.
+    so that only those that are the same look the same; parts of a fused operation that share a storage are
+    connected by it.
     """
-    views = (*operation.inputs, operation.output)
+    parts = parts_of(operation) if isinstance(operation.node, Fused) else ()
+    views = [view for each in (operation, *parts) for view in _views(each)]
     storages = list(dict.fromkeys(view.storage for view in views))
     scales = list(dict.fromkeys(view.scale for view in views))
-    return {
-        "node": _plain(operation.node),
-        "views": [_of_view(view, storages.index(view.storage), scales.index(view.scale)) for view in views],
-        "precision": operation.precision.value,
-        "batch_size": batch_size,
-    }
+
+    def told(each: Operation) -> dict[str, Any]:
+        return {
+            "node": _plain(each.node),
+            "views": [
+                _of_view(view, storages.index(view.storage), scales.index(view.scale))
+                for view in _views(each)
+            ],
+        }
+
+    facts = {"precision": operation.precision.value, "batch_size": batch_size, **told(operation)}
+    return {**facts, "parts": [told(part) for part in parts]} if parts else facts
 
 
 def key_of(operation: Operation, batch_size: int) -> str:
@@ -97,6 +111,10 @@ def _text(facts: dict[str, Any]) -> bytes:
     return msgspec.json.encode(facts, order="sorted")
 
 
+def _views(operation: Operation) -> tuple[View, ...]:
+    return *operation.inputs, operation.output
+
+
 def _of_view(view: View, storage: int, scale: int) -> dict[str, Any]:
     return {
         "storage": storage,
@@ -114,7 +132,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return [value.dtype.name, *value.shape]
     if dataclasses.is_dataclass(value):
-        facts = {name: _plain(getattr(value, name)) for name in _field_names(value) - _NAMES}
+        facts = {name: _plain(getattr(value, name)) for name in _field_names(value) - _NAMES - _APART}
         return {"is": type(value).__name__, **facts}
     if isinstance(value, float):
         return repr(float(value))  # JSON has no infinity

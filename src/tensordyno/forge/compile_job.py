@@ -43,8 +43,7 @@ class CompileJob:
     function: _Reference
     arguments: Mapping[str, Any]
     constants: Mapping[str, Any]
-    num_warps: int
-    num_stages: int
+    options: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -61,8 +60,7 @@ class CompileJob:
         return self.function.found().warmup(
             **self.arguments,
             **constants,
-            num_warps=self.num_warps,
-            num_stages=self.num_stages,
+            **self.options,
             grid=(1,),
         )
 
@@ -81,8 +79,7 @@ def jobs_of(launch: Launch) -> Iterator[CompileJob]:
         function=_reference(launch.function),
         arguments={name: _stub(value) for name, value in launch.arguments.items()},
         constants={name: _without_functions(value) for name, value in launch.constants.items()},
-        num_warps=launch.num_warps,
-        num_stages=launch.num_stages,
+        options=launch.options,
     )
 
 

@@ -25,21 +25,30 @@ def prepare(launches: Iterable[Launch], device: Device) -> list[Any]:
     """
     import torch
 
-    def prepared(launch: Launch) -> Any:
+    def compiled(launch: Launch) -> Any:
         with torch.cuda.device(device.torch):
-            kernel = launch.function.warmup(
-                **launch.arguments,
-                **launch.constants,
-                num_warps=launch.num_warps,
-                num_stages=launch.num_stages,
-                grid=launch.grid,
+            return launch.function.warmup(
+                **launch.arguments, **launch.constants, **launch.options, grid=launch.grid
             )
-            _ = kernel.run  # loads it
-        return kernel
 
+    def load(kernel: Any) -> None:
+        with torch.cuda.device(device.torch):
+            _ = kernel.run
+
+    needed("triton.runtime.driver").driver.active.get_current_target()  # else each thread makes one
     with ThreadPoolExecutor() as threads:
-        kernels = threads.map(prepared, [each for launch in launches for each in _all_of(launch)])
-        return list({kernel.hash: kernel for kernel in kernels}.values())
+        every = threads.map(compiled, [each for launch in launches for each in _all_of(launch)])
+        kernels = {kernel.hash: kernel for kernel in every}
+        first = {_launcher(kernel): kernel for kernel in kernels.values()}
+        list(threads.map(load, first.values()))  # Triton 3.6 compiles a launcher for each signature
+        list(threads.map(load, kernels.values()))  # these find theirs made
+    return list(kernels.values())
+
+
+def _launcher(kernel: Any) -> str:
+    """What tells the host code that launches a kernel from that of others: the types of its arguments."""
+    described = getattr(kernel.metadata, "tensordesc_meta", None)
+    return repr((tuple(kernel.src.signature.values()), described))
 
 
 def files_of(kernels: Iterable[Any]) -> KernelFiles:

@@ -8,13 +8,12 @@ from tensordyno.forge.compiled_kernels import put_into_cache
 from tensordyno.forge.devices import Device, open_device
 from tensordyno.forge.engine import Engine
 from tensordyno.forge.engine_file import check_maker, maker_of, read_engine
-from tensordyno.forge.graph import ConvolutionMaxPool, Graph
+from tensordyno.forge.fusion import fused_for
+from tensordyno.forge.graph import Graph
 from tensordyno.forge.kernels.base import Target
-from tensordyno.forge.kernels.catalogue import has_kernel
 from tensordyno.forge.lower import lower
 from tensordyno.forge.memory_plan import memory_plan
 from tensordyno.forge.onnx_reader import read_graph
-from tensordyno.forge.passes import fuse_stem
 from tensordyno.forge.program import Program
 from tensordyno.forge.selection import Progress, select, silent
 from tensordyno.forge.simplify import simplify
@@ -29,12 +28,16 @@ def build(
     device: str = "cuda",
     cache: Path | None = None,
     on_progress: Progress = silent,
+    *,
+    exact: bool = False,
 ) -> Engine:
     """Compile a classifier: an ONNX file (or the bytes of one), FP32 or Q/DQ, or a graph.
 
     All candidates for each operation are compiled on all cores and timed on the device, once for each batch
     size; with a `cache` folder choices are kept there, and the next build takes them. `precision` is that of
-    real numbers; int8 needs a Q/DQ file, whose integers are multiplied, and computes the rest in fp16.
+    real numbers; int8 needs a Q/DQ file, whose integers are multiplied, and computes the rest in fp16. With
+    `exact` every rounding that the file asks for is made; without, a residual branch is added before it is
+    rounded (`simplify`), which is faster and nearer to the network in FP32.
     Raises MissingPackage, DataError of a file (see `read_graph`), Unsupported for what forge cannot compile,
     UsageError (`bad-batch-size`).
     """
@@ -42,7 +45,14 @@ def build(
     graph = (
         model if isinstance(model, Graph) else read_graph(Path(model) if isinstance(model, str) else model)
     )
-    return _compiled(simplify(graph), Precision(precision), _sizes(batch_sizes), opened, cache, on_progress)
+    return _compiled(
+        simplify(graph, exact=exact),
+        Precision(precision),
+        _sizes(batch_sizes),
+        opened,
+        cache,
+        on_progress,
+    )
 
 
 def load(
@@ -101,22 +111,17 @@ def _compiled(
 
 
 def program_of(graph: Graph, precision: Precision, target: Target) -> Program:
-    """What runs on a target, of a graph from `simplify`; a stem is one operation where it has a kernel.
+    """What runs on a target, of a graph from `simplify`; layers are fused where that has kernels for it.
 
     Raises Unsupported for an int8 engine without integers, and like `lower`.
     """
-    program = lower(graph, precision)
+    program = lower(fused_for(graph, precision, target), precision)
     if precision is Precision.INT8 and not any(each.precision is precision for each in program.operations):
         raise Unsupported(
             "The network has no integers to multiply, so it cannot be an int8 engine.",
             "Quantize it first: dyno quantize MODEL -o FILE.onnx",
         )
-    fused = fuse_stem.run(graph)
-    if fused is graph:
-        return program
-    shorter = lower(fused, precision)
-    stems = (each for each in shorter.operations if isinstance(each.node, ConvolutionMaxPool))
-    return shorter if all(has_kernel(stem, target) for stem in stems) else program
+    return program
 
 
 def _sizes(batch_sizes: Iterable[int]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tensordyno.forge.graph import Array, Convolution, Graph, Node, Tensor
+from tensordyno.forge.graph import Array, Convolution, ConvolutionMaxPool, Fused, Graph, Node, Tensor
 from tensordyno.forge.kernels.number_formats import rounded
 from tensordyno.forge.kernels.reference import compute
 from tensordyno.forge.kernels.reference_convolution import is_integer, real_weight
@@ -59,11 +59,31 @@ def _image(tensor: Tensor, images: Array) -> Value:
 
 
 def _compute(node: Node, inputs: list[Value], output: Tensor, precision: Precision) -> Value:
-    """The node's result; operands of a product of real numbers have the format's bits."""
-    if isinstance(node, Convolution) and not is_integer(node, inputs[0]):
-        node = replace(node, weight=rounded(real_weight(node), precision), weight_scale=None)
-        inputs = [Value(rounded(inputs[0].real, precision)), *inputs[1:]]
-    return compute(node, inputs, output)
+    """The node's result; operands of a product of real numbers have the format's bits.
+
+    What a max-pool that was fused would have read has them too: rounding keeps order, so that its result is
+    rounded instead.
+    """
+    if isinstance(node, Fused):
+        return _compute_parts(node, inputs, output, precision)
+    product = node.convolution if isinstance(node, ConvolutionMaxPool) else node
+    if not isinstance(product, Convolution) or is_integer(product, inputs[0]):
+        return compute(node, inputs, output)
+    shortened = replace(product, weight=rounded(real_weight(product), precision), weight_scale=None)
+    operands = [Value(rounded(inputs[0].real, precision)), *inputs[1:]]
+    if isinstance(node, ConvolutionMaxPool):
+        return _kept(compute(replace(node, convolution=shortened), operands, output), precision)
+    return compute(shortened, operands, output)
+
+
+def _compute_parts(node: Fused, inputs: list[Value], output: Tensor, precision: Precision) -> Value:
+    """The last part's result; what lies between has the bits that it would have in memory."""
+    made = dict(zip(node.inputs, inputs, strict=True))
+    *earlier, last = node.parts
+    for part, tensor in zip(earlier, node.between, strict=True):
+        value = _compute(part, [made[name] for name in part.inputs], tensor, precision)
+        made[part.output] = _kept(value, precision)
+    return _compute(last, [made[name] for name in last.inputs], output, precision)
 
 
 def _kept(value: Value, precision: Precision) -> Value:

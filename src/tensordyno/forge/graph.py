@@ -97,14 +97,28 @@ class MaxPool(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvolutionMaxPool(Node):
-    """A convolution of integers without residual, and the maximum of each window of its result.
+    """A convolution without residual, and the maximum of each window of its result.
 
-    Both are whole nodes. What lies between them, `convolution.output`, has the steps of this node's output
-    and is no tensor of the graph.
+    Both are whole nodes. What lies between them, `convolution.output`, has the steps of this node's output,
+    or none like it, and is no tensor of the graph.
     """
 
     convolution: Convolution
     pool: MaxPool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fused(Node):
+    """Convolutions that are computed as one operation, so that less goes through memory.
+
+    All multiply integers, or none does. `parts` are whole nodes in order; the last one makes `output`.
+    `between` are the tensors that the others make, in their order, each read by one later part: int8 with a
+    scale, or real like the parts; they are no tensors of the graph. `inputs` are what parts read from
+    outside, each once, in the order in which it is read first.
+    """
+
+    parts: tuple[Convolution, ...]
+    between: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,24 @@
 """What each layer has to compute and to move at least: the two sides of a roofline."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tensordyno.forge.graph import (
     AveragePool,
     Concat,
     Convolution,
+    ConvolutionMaxPool,
+    Fused,
     Graph,
     MaxPool,
     Node,
     Reshape,
 )
+from tensordyno.forge.kernels.reference_windows import extent, window_count
+from tensordyno.forge.parts import layers_of
+
+Shape = tuple[int, ...]
 
 _FREE = (Concat, Reshape)  # their parts are written in place
 
@@ -22,8 +29,8 @@ class LayerCost:
 
     name: str  # of the node
     kind: str  # of the operation: "Convolution", ...
-    inputs: tuple[tuple[int, ...], ...]  # shapes, the residual's last
-    output: tuple[int, ...]
+    inputs: tuple[Shape, ...]  # a residual's last
+    output: Shape
     macs: int  # products that are summed
     read_bytes: int
     written_bytes: int
@@ -47,36 +54,59 @@ def layer_table(graph: Graph, element_bytes: int = 1) -> tuple[LayerCost, ...]:
     A convolution reads its image, its residual and its weights once and writes its result once; bias,
     activation and rounding are part of it. Any other operation reads what it is given and writes what it
     makes; concatenations and reshapes move nothing. A window that is smaller than its stride reads only what
-    it looks at: a 1 x 1 convolution of stride 2 one pixel in four.
+    it looks at: a 1 x 1 convolution of stride 2 one pixel in four. What lies between layers that were fused
+    is not moved.
     """
     return tuple(_cost(node, graph, element_bytes) for node in graph.nodes)
 
 
 def _cost(node: Node, graph: Graph, element_bytes: int) -> LayerCost:
-    inputs, output = (graph.tensor(name).shape for name in node.inputs), graph.tensor(node.output).shape
-    shapes = tuple(inputs)
-    elements = (
-        (0, 0) if isinstance(node, _FREE) else (_elements_read(node, shapes, output), math.prod(output))
+    layers, between = layers_of(node), _between(node, graph)
+
+    def shape(name: str) -> Shape:
+        return between[name] if name in between else graph.tensor(name).shape
+
+    moves = not isinstance(node, _FREE)
+    read = sum(
+        elements
+        for layer in layers
+        for name, elements in zip(layer.inputs, _elements_read(layer, shape), strict=True)
+        if moves and name not in between
     )
-    weight = node.weight if isinstance(node, Convolution) else None
+    convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
     return LayerCost(
         name=node.name,
         kind=type(node).__name__,
-        inputs=shapes,
-        output=output,
-        macs=0 if weight is None else math.prod(output) * math.prod(weight.shape[1:]),
-        read_bytes=elements[0] * element_bytes,
-        written_bytes=elements[1] * element_bytes,
-        weight_bytes=0 if weight is None else weight.size * element_bytes,
+        inputs=tuple(map(shape, node.inputs)),
+        output=shape(node.output),
+        macs=sum(math.prod(shape(each.output)) * math.prod(each.weight.shape[1:]) for each in convolutions),
+        read_bytes=read * element_bytes,
+        written_bytes=math.prod(shape(node.output)) * moves * element_bytes,
+        weight_bytes=sum(each.weight.size for each in convolutions) * element_bytes,
     )
 
 
-def _elements_read(node: Node, shapes: tuple[tuple[int, ...], ...], output: tuple[int, ...]) -> int:
-    image, *others = (math.prod(shape) for shape in shapes)
-    if isinstance(node, Convolution):
-        window = math.prod(node.weight.shape[2:])
-    elif isinstance(node, MaxPool | AveragePool):
-        window = math.prod(node.kernel)
+def _between(node: Node, graph: Graph) -> dict[str, Shape]:
+    """Shapes of what is made inside of a node, by name."""
+    if isinstance(node, Fused):
+        return {tensor.name: tensor.shape for tensor in node.between}
+    if not isinstance(node, ConvolutionMaxPool):
+        return {}
+    one = node.convolution
+    (top, left, bottom, right), (_, height, width) = one.pads, graph.tensor(node.inputs[0]).shape
+    spans = extent((one.weight.shape[2], one.weight.shape[3]), one.dilation)
+    rows = window_count(height, spans[0], one.stride[0], (top, bottom))
+    return {one.output: (len(one.weight), rows, window_count(width, spans[1], one.stride[1], (left, right)))}
+
+
+def _elements_read(layer: Node, shape: Callable[[str], Shape]) -> list[int]:
+    """Of each input."""
+    image, *others = (math.prod(shape(name)) for name in layer.inputs)
+    if isinstance(layer, Convolution):
+        window = math.prod(layer.weight.shape[2:])
+    elif isinstance(layer, MaxPool | AveragePool):
+        window = math.prod(layer.kernel)
     else:
-        return image + sum(others)
-    return min(image, shapes[0][0] * math.prod(output[1:]) * window) + sum(others)
+        return [image, *others]
+    seen = shape(layer.inputs[0])[0] * math.prod(shape(layer.output)[1:]) * window
+    return [min(image, seen), *others]

@@ -7,12 +7,12 @@ from tensordyno.errors import Unsupported
 from tensordyno.forge.graph import (
     Concat,
     Convolution,
-    ConvolutionMaxPool,
     Graph,
     Node,
     Quantize,
     Reshape,
 )
+from tensordyno.forge.parts import layers_of
 from tensordyno.forge.placement import Placement, place, reshaped
 from tensordyno.forge.program import Format, Operation, Program, View
 from tensordyno.vocabulary import Precision
@@ -69,7 +69,7 @@ def _operations(node: Node, placed: Placement, arithmetic: Precision) -> Iterato
         shape = (output.channels, output.height, output.width)
         yield from _copies(node, (reshaped(inputs[0], shape),), output, arithmetic)
     else:
-        product = node.convolution if isinstance(node, ConvolutionMaxPool) else node
+        product = layers_of(node)[0]  # of fused convolutions all multiply integers, or none
         is_integer = isinstance(product, Convolution) and _multiplies_integers(product, inputs[0])
         yield Operation(
             node=node,

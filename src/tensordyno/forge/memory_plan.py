@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from tensordyno.errors import Unsupported
+from tensordyno.forge.parts import made_by
 from tensordyno.forge.program import Program, View
 
 ALIGNMENT_BYTES = 256  # as device allocators align; vector loads and copies in bulk ask for 16 and 128
@@ -77,7 +78,7 @@ def _lowest_gap(blocks: Iterable[_Block], size: int) -> int:
 
 
 def _check_elements(program: Program, batch_size: int) -> None:
-    views = [program.input, *(operation.output for operation in program.operations)]
+    views = [program.input, *(view for operation in program.operations for view in made_by(operation))]
     largest = max(views, key=_elements)
     if _elements(largest) * batch_size > LARGEST_TENSOR:
         raise Unsupported(

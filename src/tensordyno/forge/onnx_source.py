@@ -40,7 +40,7 @@ def open_source(path: Path | bytes, supported: Container[str]) -> Source:
     `not-a-classifier`.
     """
     label = path.name if isinstance(path, Path) else "The ONNX graph"
-    model = _inlined(load(path))
+    model = _inlined(load(path, extra="forge"))
     scores = model.graph.output[0].name
     operations = _needed(model, scores)
     constants = [tensor.name for tensor in model.graph.initializer]

@@ -46,6 +46,10 @@ class Storages:
         elements = self._storages[view.storage].view(element_type(view.format))
         return elements[view.first :]
 
+    def with_more(self, storages: Mapping[str, "torch.Tensor"]) -> "Storages":
+        """These and others."""
+        return Storages({**self._storages, **storages})
+
     def images(self, view: View, count: int) -> "torch.Tensor":
         """The elements of the first `count` images, (count, height, width, channels), in place."""
         shape = count, view.height, view.width, view.channels

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tensordyno.forge.bench import Bench
-from tensordyno.forge.candidates import Candidate
+from tensordyno.forge.candidates import Way
 from tensordyno.forge.compile_job import jobs_of
 from tensordyno.forge.devices import Device
+from tensordyno.forge.in_parts import InParts
 from tensordyno.forge.kernels.base import Launch
 from tensordyno.forge.program import Operation
 from tensordyno.forge.stopwatch import gpu_us
@@ -28,13 +29,13 @@ class Trial:
 
     operation: Operation
     batch_size: int
-    candidates: Sequence[Candidate]
-    failures: dict[Candidate, str] = field(default_factory=dict)
-    times_us: dict[Candidate, float] = field(default_factory=dict)
-    best: Candidate | None = None  # the fastest one, once all were timed
+    candidates: Sequence[Way]
+    failures: dict[Way, str] = field(default_factory=dict)
+    times_us: dict[Way, float] = field(default_factory=dict)
+    best: Way | None = None  # the fastest one, once all were timed
 
     @property
-    def working(self) -> list[Candidate]:
+    def working(self) -> list[Way]:
         """Those that have not failed, in their order."""
         return [each for each in self.candidates if each not in self.failures]
 
@@ -43,12 +44,12 @@ class TrialGround:
     """The memory and the weights that trials of one program need."""
 
     def __init__(self, sizes_bytes: Mapping[str, int], device: Device, weights: Weights) -> None:
-        """`sizes_bytes` are those of the program's storages, for one image."""
+        """`sizes_bytes` are those of the program's storages, and of those between parts, for one image."""
         self._sizes_bytes = sizes_bytes
         self._device = device
         self._weights = weights
 
-    def jobs(self, trial: Trial) -> dict[Candidate, list[bytes]]:
+    def jobs(self, trial: Trial) -> dict[Way, list[bytes]]:
         """What the compiler has to do for each candidate; one that cannot even be launched fails."""
         views = (*trial.operation.inputs, trial.operation.output)
         sizes = {view.storage: self._sizes_bytes[view.storage] * trial.batch_size for view in views}
@@ -71,8 +72,8 @@ class TrialGround:
         """
         bench = Bench(trial.operation, trial.batch_size, self._sizes_bytes, self._device)
         scratch = self._scratch(trial)
-        launches: dict[Candidate, list[Launch]] = {}
-        results: dict[Candidate, torch.Tensor] = {}
+        launches: dict[Way, list[Launch]] = {}
+        results: dict[Way, torch.Tensor] = {}
         for each in trial.working:
             try:
                 launches[each] = [self._launch(trial, each, part, scratch) for part in bench.sets]
@@ -97,7 +98,7 @@ class TrialGround:
         torch.cuda.synchronize(self._device.torch)  # else a later candidate would have the blame
         return found
 
-    def _survived(self, each: Candidate, wrong: Exception) -> str:
+    def _survived(self, each: Way, wrong: Exception) -> str:
         """Why a candidate failed; raises where no other one can run any more."""
         import torch
 
@@ -109,7 +110,7 @@ class TrialGround:
             raise RuntimeError(f"{each} broke the GPU: {_reason(wrong)}") from broken
         return _reason(wrong)
 
-    def _launch(self, trial: Trial, each: Candidate, storages: Storages, scratch: "torch.Tensor") -> Launch:
+    def _launch(self, trial: Trial, each: Way, storages: Storages, scratch: "torch.Tensor") -> Launch:
         return each.launch(
             trial.operation,
             trial.batch_size,
@@ -124,12 +125,16 @@ class TrialGround:
         return allocated(max(sizes, default=0), self._device.torch)
 
 
-def disagreeing(results: "Mapping[Candidate, torch.Tensor]", bench: Bench) -> dict[Candidate, str]:
-    """The candidates whose result is not that of the first one with which at least half of all agree."""
-    for expected in results.values():
-        wrong = {each: bench.difference(found, expected) for each, found in results.items()}
+def disagreeing(results: "Mapping[Way, torch.Tensor]", bench: Bench) -> dict[Way, str]:
+    """The candidates whose result is not that of the first one with which at least half of all agree.
+
+    Parts of a fused operation have been held against others of their own: what they make is right.
+    """
+    believed = [each for each in results if isinstance(each, InParts)]
+    for one in believed or results:
+        wrong = {each: bench.difference(found, results[one]) for each, found in results.items()}
         wrong = {each: reason for each, reason in wrong.items() if reason}
-        if 2 * len(wrong) <= len(results):
+        if believed or 2 * len(wrong) <= len(results):
             return wrong
     return dict.fromkeys(results, "no two candidates agree")
 

@@ -22,15 +22,15 @@ class Weights:
 
     def of(self, kernel: Kernel, operation: Operation) -> Mapping[str, Any]:
         """Tensors on the device by the kernel's names for them; copied there when asked for first."""
-        key = id(operation), kernel.name
+        key = _key(kernel, operation)
         if key not in self._placed:
             placed = {name: self._place(array) for name, array in kernel.weights(operation).items()}
-            self._placed[key] = operation, placed  # keeps the operation, and so its id
+            self._placed[key] = operation, placed  # keeps the node, and so its id
         return self._placed[key][1]
 
     def keep_only(self, used: Iterable[tuple[Kernel, Operation]]) -> None:
         """Forget what no kernel of these pairs wants."""
-        keys = {(id(operation), kernel.name) for kernel, operation in used}
+        keys = {_key(kernel, operation) for kernel, operation in used}
         self._placed = {key: placed for key, placed in self._placed.items() if key in keys}
 
     @property
@@ -44,3 +44,8 @@ class Weights:
 
         own = np.require(array, requirements=["C", "W"])  # PyTorch warns of arrays that cannot be written
         return torch.from_numpy(own).to(self._device)
+
+
+def _key(kernel: Kernel, operation: Operation) -> tuple[int, str]:
+    """Parts of a fused operation are made anew each time they are asked for, but of the same nodes."""
+    return id(operation.node), kernel.name

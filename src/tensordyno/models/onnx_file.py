@@ -52,15 +52,15 @@ def save(model: "ModelProto", path: Path) -> None:
     onnx.save(model, path, save_as_external_data=large, location=f"{path.name}.data" if large else None)
 
 
-def load(path: Path | bytes) -> "ModelProto":
+def load(path: Path | bytes, extra: str = "onnxruntime") -> "ModelProto":
     """Read and check a file, or the bytes of one.
 
-    Raises MissingPackage, DataError (`missing-onnx`, `broken-onnx`).
+    Raises MissingPackage, whose remedy installs `extra`, or DataError (`missing-onnx`, `broken-onnx`).
     """
     try:
         import onnx
     except ImportError:
-        raise MissingPackage("onnx", "onnxruntime") from None
+        raise MissingPackage("onnx", extra) from None
     if isinstance(path, Path) and not path.is_file():
         raise DataError("missing-onnx", f"There is no file {path}.", "Check the path.")
     try:

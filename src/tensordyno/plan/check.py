@@ -24,8 +24,8 @@ _OTHER_MODELS = "Also: torchvision:NAME, timm:NAME, FILE.onnx, package.module:fu
 def check_names(spec: Spec, places: Places) -> None:
     """Raise SpecError for a name that means nothing here, DataError for a file that is not there.
 
-    Slugs: unknown-model, unknown-engine, unknown-option, bad-option, unknown-dataset, unknown-sensor,
-    unknown-calibration-method, bad-method; missing-model, missing-weights, missing-data,
+    Slugs: unknown-model, engine-file, unknown-engine, unknown-option, bad-option, unknown-dataset,
+    unknown-sensor, unknown-calibration-method, bad-method; missing-model, missing-weights, missing-data,
     missing-interpreter, missing-recording.
     """
     for path, part in _parts(spec):
@@ -59,6 +59,10 @@ def _unknown(
 def _check_model(model: ModelChoice, path: KeyPath, places: Places) -> None:
     if model.name.lower().endswith(".onnx"):
         _need_file(model.name, "missing-model", "model file", path, places)
+    elif model.name.lower().endswith(".engine"):
+        text = f"{model.name} is an engine file, and the network that it was built from is measured instead."
+        remedy = "Type: dyno infer MODEL --engine forge (it takes the kernels that dyno build chose)"
+        raise places.error(path, "engine-file", text, remedy)
     elif ":" not in model.name and model.name not in cards():
         raise _unknown("model", model.name, tuple(cards()), path, places, extra=_OTHER_MODELS)
     _check_dataset(model.dataset, (*path, "dataset"), places)

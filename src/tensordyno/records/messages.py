@@ -46,6 +46,7 @@ class StartOrder(Record, frozen=True, kw_only=True, tag="start"):
     trial: Trial
     folder: str  # of the prepared model
     rank: Rank = Rank()
+    cache: str = ""  # where engines keep what serves any network; empty: in the folder
 
 
 class BuildOrder(Record, frozen=True, kw_only=True, tag="build"):

@@ -14,6 +14,7 @@ from tensordyno.records.messages import (
     StartOrder,
 )
 from tensordyno.records.trial import Rank, Trial
+from tensordyno.run.cache_folder import cache_root
 from tensordyno.run.failure import Failure, from_error, from_report, oom_kills
 from tensordyno.vocabulary import Verdict
 
@@ -64,7 +65,7 @@ class Team:
         self.readies: tuple[ReadyReport, ...] = ()
         for index, worker in enumerate(self._workers):
             rank = Rank(index=index, size=len(self._workers), bind=bind)
-            worker.order(StartOrder(trial=trial, folder=folder, rank=rank))
+            worker.order(StartOrder(trial=trial, folder=folder, rank=rank, cache=str(cache_root())))
 
     @property
     def size(self) -> int:

@@ -39,7 +39,10 @@ from tensordyno.worker.process import peak_rss_bytes, process_facts, take_share,
 from tensordyno.worker.right_answers import Answers, right_answers
 
 _NO_ANSWERS: Answers = np.empty((0, 3), np.int32)
-_OTHER_ENGINE = "Take another engine: onnxruntime, openvino or torch-compile."
+_OTHER_ENGINE = {
+    "cpu": "Take another engine: onnxruntime, openvino or torch-compile.",
+    "cuda": "Take another engine: forge.",
+}
 
 
 class Build:
@@ -54,7 +57,7 @@ class Build:
         self._clock: Clock = FakeClock() if order.trial.measurement.clock == "fake" else RealClock()
         self._phases: list[Phase] = []
         self._loaded: PreparedModel | None = None
-        self._engine = make_engine(order.trial, self._threads, self._clock, self._folder, order.rank)
+        self._engine = make_engine(order.trial, self._threads, self._clock, _cache(order), order.rank)
         self.scenario: Scenario | None = None
 
     def ready(self) -> ReadyReport:
@@ -179,7 +182,7 @@ class Build:
             table = quantized.table if quantized else None
             planned = sum(x.int8 for x in table.layers) if table else model.facts.int8_layers
             if reason := wrong_arithmetic(layers, planned):
-                raise DataError("not-int8", f"{self._engine.name}: {reason}", _OTHER_ENGINE)
+                raise DataError("not-int8", f"{self._engine.name}: {reason}", _OTHER_ENGINE[self._kind])
         return layers
 
     def _verify(
@@ -225,6 +228,12 @@ class Build:
         start = self._clock.now()
         yield
         self._phases.append(Phase(name=name, start_s=start, stop_s=self._clock.now()))
+
+
+def _cache(order: StartOrder) -> Path:
+    """Where the trial's engine keeps things: beside the network, unless it serves all with them."""
+    shared = order.cache and engine_class(order.trial.engine.name).keeps_for_all
+    return Path(order.cache if shared else order.folder)
 
 
 def _quantized(folder: Path) -> QuantizedModel:

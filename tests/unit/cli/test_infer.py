@@ -26,8 +26,8 @@ def test_defaults_ask_for_all_four_engines(asked):
 @pytest.mark.parametrize(
     ("devices", "engines"),
     [
-        ("cuda:0", ["torch", "torch-compile", "onnxruntime"]),
-        ("cuda, cuda:1", ["torch", "torch-compile", "onnxruntime"]),
+        ("cuda:0", ["torch", "torch-compile", "onnxruntime", "forge"]),
+        ("cuda, cuda:1", ["torch", "torch-compile", "onnxruntime", "forge"]),
         ("cuda:0,cpu", ["torch", "torch-compile", "onnxruntime", "openvino"]),
     ],
 )

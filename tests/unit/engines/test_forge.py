@@ -136,6 +136,17 @@ def test_a_stem_with_its_pool_is_one_layer():
     assert [_products(node) for node in (convolution, pool, stem)] == [1, 0, 1]
 
 
+def test_the_parts_of_a_fused_operation_are_layers():
+    fused_graphs = pytest.importorskip("fused_graphs")
+    from tensordyno.engines.forge import _products
+    from tensordyno.forge.passes import fuse_convolutions
+
+    net, logits = fused_graphs.network("both", "pair")
+    graph = net.graph(logits)
+    counts = [sum(map(_products, each.nodes)) for each in (graph, fuse_convolutions.run(graph))]
+    assert counts == [7, 7]
+
+
 def test_what_forge_cannot_read_is_named(loaded, tiny, tmp_path):
     helper = pytest.importorskip("onnx").helper
     onnx_classifiers = pytest.importorskip("onnx_classifiers", reason="needs ONNX Runtime")
@@ -157,8 +168,11 @@ def test_before_it_is_built_it_has_nothing_to_tell(make_engine):
 def test_choices_tell_kernels_and_how_they_were_selected(loaded):
     from types import SimpleNamespace
 
+    from tensordyno.forge.choices import Chosen
+
     engine = loaded(Precision.FP16)
-    chosen = [SimpleNamespace(kernel=name) for name in ("product", "product", "pool")]
+    product, pool = (Chosen(kernel=name, choice=()) for name in ("product", "pool"))
+    chosen = [product, Chosen(kernel="in_parts", choice=(), parts=(product, pool))]
     for kept, says in (((True, True), "all 2 kept, 1.50 s"), ((True, False), "1 of 2 timed, 1.50 s")):
         selections = [SimpleNamespace(kept=each) for each in kept]
         engine._selected = SimpleNamespace(choices={engine.setup.batch_size: chosen}, selections=selections)

@@ -4,11 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from forge_kernels import relu_program
+from fused_graphs import network
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tensordyno.forge.choices import ChoiceCache, Chosen, facts_of, key_of
-from tensordyno.forge.graph import Clamp, Convolution
+from tensordyno.forge.graph import Clamp, Convolution, Fused
+from tensordyno.forge.lower import lower
+from tensordyno.forge.passes import fuse_convolutions
 from tensordyno.forge.program import Format, Operation, View
 from tensordyno.vocabulary import Precision
 
@@ -69,15 +72,57 @@ def test_batch_sizes_have_keys_of_their_own():
     assert len({key_of(operation(), size) for size in (1, 2, 8)}) == 3
 
 
-def test_facts_are_json():
-    assert json.loads(json.dumps(facts_of(operation(), 8))) == facts_of(operation(), 8)
+def fused(pattern="both", **settings):
+    """The fused operation of a network."""
+    net, logits = network(pattern, **settings)
+    program = lower(fuse_convolutions.run(net.graph(logits)), Precision.INT8)
+    return next(each for each in program.operations if isinstance(each.node, Fused))
 
 
-CHOICES = st.builds(
+def rescaled(operation, scale):
+    """The same with another scale of what lies between its first part and the next."""
+    first, *others = operation.node.between
+    between = (replace(first, scale=scale), *others)
+    return replace(operation, node=replace(operation.node, between=between))
+
+
+@pytest.mark.parametrize("each", [operation(), fused()])
+def test_facts_are_json(each):
+    assert json.loads(json.dumps(facts_of(each, 8))) == facts_of(each, 8)
+
+
+def test_parts_are_told_apart_but_not_by_names_and_numbers():
+    one, other = fused(), fused(seed=5)
+    other = rescaled(replace(other, node=replace(other.node, name="other")), 0.5)
+    assert key_of(one, 8) == key_of(other, 8)
+    assert "0.07" not in json.dumps(facts_of(one, 8))
+    others = [fused("pair"), fused("pair with residual"), fused("shortcut"), fused(stride=(2, 2))]
+    others += [fused(width=32), fused("pair", width=32)]
+    assert len({key_of(each, 8) for each in (one, *others)}) == 7
+
+
+def test_scales_of_what_lies_between_may_be_those_of_others():
+    one = fused("pair")
+    same = [rescaled(one, view.scale) for view in (one.inputs[0], one.output)]
+    assert len({key_of(each, 8) for each in (one, *same)}) == 3
+
+
+def test_how_parts_are_connected_is_told():
+    """The two results between change places: the other one is the residual."""
+    one = fused("both")
+    first, second, last = one.node.parts
+    turned = replace(last, inputs=last.inputs[::-1])
+    assert key_of(replace(one, node=replace(one.node, parts=(first, second, turned))), 8) != key_of(one, 8)
+
+
+ONES = st.builds(
     Chosen,
     kernel=st.text(min_size=1),
     choice=st.lists(st.integers(0, 2**40)).map(tuple),
     us=st.none() | st.floats(0, 1e6),
+)
+CHOICES = ONES | st.builds(
+    Chosen, kernel=st.just("in_parts"), choice=st.just(()), parts=st.lists(ONES, min_size=2).map(tuple)
 )
 
 

@@ -84,7 +84,7 @@ def test_functions_among_constants_go_by_name():
 def test_launches_before_come_first():
     first, second = launch(num_warps=1), launch(num_warps=2)
     jobs = jobs_of(launch(num_warps=8, before=(first, second)))
-    assert [job.num_warps for job in jobs] == [1, 2, 8]
+    assert [job.options["num_warps"] for job in jobs] == [1, 2, 8]
 
 
 def test_batch_sizes_share_jobs():

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -64,22 +66,48 @@ def test_an_emptied_cache_is_told():
         files_of([kernel])
 
 
-def test_prepares_each_kernel_once(monkeypatch):
+class Kernel:
+    """A compiled kernel that notes when it is loaded."""
+
+    def __init__(self, number, signature, loaded):
+        self.hash, self._loaded = number, loaded
+        self.metadata, self.src = SimpleNamespace(), SimpleNamespace(signature=signature)
+
+    @property
+    def run(self):
+        self._loaded.append(self.hash)
+
+
+class Function:
+    """Its kernels are told apart by BLOCK, their launchers by the type of n."""
+
+    def __init__(self, loaded):
+        self._loaded = loaded
+
+    def warmup(self, *, grid, n, BLOCK, **options):
+        return Kernel(BLOCK // 100, {"n": type(n).__name__}, self._loaded)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device", lambda device: nullcontext())
+    gpu = SimpleNamespace(get_current_target=lambda: None)
+    monkeypatch.setattr(import_module("triton.runtime.driver"), "driver", SimpleNamespace(active=gpu))
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_each_kernel_is_loaded_and_those_of_new_launchers_first():
     loaded = []
 
-    class Function:
-        def warmup(self, *, grid, **arguments):
-            kernel = SimpleNamespace(hash=arguments["BLOCK"] // 100)
-            return type(
-                "Kernel", (), {"hash": kernel.hash, "run": property(lambda self: loaded.append(self.hash))}
-            )()
-
-    def launch(block, *before):
+    def launch(block, *before, n=1):
         return Launch(
-            function=Function(), grid=(1,), arguments={"n": 1}, constants={"BLOCK": block}, before=before
+            function=Function(loaded),
+            grid=(1,),
+            arguments={"n": n},
+            constants={"BLOCK": block},
+            before=before,
         )
 
-    monkeypatch.setattr("torch.cuda.device", lambda device: __import__("contextlib").nullcontext())
-    kernels = prepare([launch(100), launch(101, launch(200), launch(300)), launch(201)], CPU)
+    kernels = prepare([launch(100), launch(101, launch(200), launch(300, n=0.5)), launch(201)], CPU)
     assert [kernel.hash for kernel in kernels] == [1, 2, 3]
-    assert sorted(loaded) == [1, 1, 2, 2, 3]
+    assert 3 in loaded[:2] and sorted(loaded[2:]) == [1, 2, 3]

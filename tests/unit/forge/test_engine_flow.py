@@ -12,10 +12,7 @@ from tiny_network import SHAPE, prepared_tiny
 
 from tensordyno import forge
 from tensordyno.errors import DataError, Unsupported, UsageError
-from tensordyno.forge import engine_build
 from tensordyno.forge.evaluate import evaluate
-from tensordyno.forge.graph import Convolution, ConvolutionMaxPool
-from tensordyno.forge.kernels.base import Target
 from tensordyno.forge.onnx_reader import read_graph
 from tensordyno.forge.simplify import simplify
 from tensordyno.quantize.base import Form
@@ -116,24 +113,3 @@ def forge_selects_twice(engine, folder):
     """Whether an engine that fits is chosen anew as well."""
     engine.save(folder / "new.engine")
     return forge.load(folder / "new.engine", "cpu", rebuild=True).selections
-
-
-def test_a_stem_is_one_operation_where_it_has_a_kernel(monkeypatch):
-    """Which kernel takes it is a matter of the target."""
-    from forge_graphs import Network
-
-    from tensordyno.forge.graph import MaxPool
-
-    network = Network(3, 32, 32)
-    x = network.relu(network.conv(network.rounded("images"), 64, (7, 7), int8=True, stride=(2, 2)))
-    x = network.pool(MaxPool, network.rounded(x), (3, 3), (2, 2), (1, 1, 1, 1))
-    graph = simplify(network.graph(network.reshape(network.mean(x), 64)))
-
-    def kinds(target):
-        program = engine_build.program_of(graph, Precision.INT8, target)
-        return [type(operation.node) for operation in program.operations]
-
-    assert kinds(Target(interpreted=True))[:2] == [Convolution, MaxPool]
-    monkeypatch.setattr(engine_build, "has_kernel", lambda operation, target: target == Target())
-    assert kinds(Target())[0] is ConvolutionMaxPool
-    assert kinds(Target(capability=(8, 0)))[0] is Convolution

@@ -3,11 +3,13 @@ import numpy as np
 import pytest
 from forge_equality import same
 from forge_graphs import Network, networks
+from fused_graphs import network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensordyno.forge import graph as g
 from tensordyno.forge.graph_text import graph_from_plain, graph_to_plain
+from tensordyno.forge.passes import fuse_convolutions
 
 
 def travelled(graph):
@@ -37,6 +39,12 @@ def test_every_kind_of_node_is_known():
     assert found.tensor(graph.output).scale == float(np.float32(0.1))
     assert found.nodes[-2].clamp == g.Clamp(-np.inf, np.inf)
     same(found.nodes[:-1], graph.nodes[:-1])
+
+
+def test_fused_layers_come_back_as_they_went():
+    net, logits = network("both", "pair")
+    graph = fuse_convolutions.run(net.graph(logits))
+    same(travelled(graph), graph)
 
 
 PLAIN = {"input": "a", "output": "b", "nodes": [], "tensors": []}

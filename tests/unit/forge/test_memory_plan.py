@@ -1,16 +1,19 @@
 """No storage lies where another one is still needed, and memory is used again."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
 from forge_graphs import networks
+from fused_graphs import network
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tensordyno.errors import Unsupported
 from tensordyno.forge.graph import Add
 from tensordyno.forge.lower import lower
-from tensordyno.forge.memory_plan import memory_plan
+from tensordyno.forge.memory_plan import LARGEST_TENSOR, memory_plan
+from tensordyno.forge.passes import fuse_convolutions
 from tensordyno.forge.program import Format, Operation, Program, View
 from tensordyno.forge.simplify import simplify
 from tensordyno.vocabulary import Precision
@@ -116,3 +119,13 @@ def test_tensors_that_kernels_cannot_count_are_refused():
         "In a batch of 2048 the tensor 's1' has 2147483648 elements, and forge's kernels count to 2147483647."
         " Take batches of at most 2047. [unsupported]"
     )
+
+
+def test_neither_is_what_lies_between_fused_layers():
+    net, logits = network("pair", width=48)
+    program = lower(fuse_convolutions.run(net.graph(logits)), Precision.INT8)
+    program = replace(program, operations=program.operations[1:])  # without the layer that makes as much
+    largest = LARGEST_TENSOR // (30 * 48)
+    assert memory_plan(program, largest).arena_bytes > 0
+    with pytest.raises(Unsupported, match=f"'{net.nodes[2].output}' has"):
+        memory_plan(program, largest + 1)

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -5,7 +7,7 @@ from onnx import TensorProto, helper
 from onnx_classifiers import classifier, only, read, refusal
 from onnx_graphs import node
 
-from tensordyno.errors import DataError
+from tensordyno.errors import DataError, MissingPackage
 from tensordyno.forge.graph import Activation
 from tensordyno.forge.onnx_reader import read_graph
 
@@ -105,6 +107,13 @@ def test_a_file_that_is_none(tmp_path):
         read_graph(b"no onnx")
     assert rubbish.value.slug == "broken-onnx"
     assert rubbish.value.sentence.startswith("The ONNX graph is not a complete ONNX model: ")
+
+
+def test_without_onnx_the_remedy_names_forges_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingPackage) as missing:
+        read_graph(b"any")
+    assert "tensordyno[forge]" in missing.value.remedy
 
 
 def test_what_is_no_classifier():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
 from forge_kernels import Relu, relu_program
@@ -29,6 +31,14 @@ def test_takes_arrays_that_cannot_be_written_and_transposed_ones():
     array = np.frombuffer(b"\0\1\2\3", np.int8).reshape(2, 2).T
     placed = Weights(torch.device("cpu")).of(Counting("k", array), relu_program().operations[0])["w"]
     assert placed.is_contiguous() and placed.tolist() == [[0, 2], [1, 3]]
+
+
+def test_an_operation_made_anew_of_the_same_node_is_the_same():
+    operation = relu_program().operations[0]
+    kernel = Counting("k", np.zeros(3, np.float32))
+    weights = Weights(torch.device("cpu"))
+    placed = weights.of(kernel, operation)
+    assert weights.of(kernel, replace(operation)) is placed and kernel.asked == 1
 
 
 def test_keeps_only_what_is_used():

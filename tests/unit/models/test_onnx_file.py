@@ -1,9 +1,11 @@
+import sys
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tensordyno.errors import DataError
+from tensordyno.errors import DataError, MissingPackage
 from tensordyno.models.count import count_onnx
 from tensordyno.models.onnx_file import open_classifier
 from tensordyno.models.reference import onnx_logits
@@ -126,6 +128,14 @@ def test_a_truncated_an_empty_and_a_foreign_file_are_refused(tmp_path):
         path.write_bytes(content)
         assert refusal(path).slug == "broken-onnx"
     assert refusal(tmp_path / "absent.onnx").slug == "missing-onnx"
+
+
+def test_without_onnx_the_remedy_names_the_extra(tmp_path, monkeypatch):
+    path = written(tmp_path)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingPackage) as missing:
+        open_classifier(path)
+    assert "tensordyno[onnxruntime]" in missing.value.remedy
 
 
 def test_cost_of_a_graph(tmp_path):

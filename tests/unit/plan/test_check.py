@@ -41,6 +41,13 @@ BOTH = "models: [resnet50]\nengines: [torch]\n"
             "Did you mean resnet50",
         ),
         (
+            "models: [resnet50.engine]\nengines: [forge]\n",
+            SpecError,
+            "engine-file",
+            "a.yaml:1: models[0]: resnet50.engine is an engine file, and the network",
+            "dyno infer MODEL --engine forge",
+        ),
+        (
             "models: [resnet50]\nengines:\n- torch\n- onnxrutime\n",
             SpecError,
             "unknown-engine",

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from tensordyno.errors import WorkerFailure
 from tensordyno.records.calibration import CalibrationFacts
 from tensordyno.records.messages import BuildOrder, BurstOrder, FailureReport, ProgressReport, StartOrder
+from tensordyno.run.cache_folder import cache_root
 from tensordyno.run.contender import Materials, table_of
 from tensordyno.run.failure import Failure
 from tensordyno.run.spawn import WorkerDied, WorkerHung
@@ -43,7 +44,7 @@ def test_a_trial_from_build_to_outcome():
     for rate in (None, 90.0, 95.0):
         racing.measure(rate)
     start, build, *bursts = racing.worker.orders
-    assert start == StartOrder(trial=racing.trial, folder="folder")
+    assert start == StartOrder(trial=racing.trial, folder="folder", cache=str(cache_root()))
     assert build == BuildOrder(trial=racing.trial, folder="folder")
     assert bursts == [BurstOrder(spin_rate=rate) for rate in (None, 90.0, 95.0)]
     assert (racing.kept_bursts, racing.lost_bursts) == (2, 1)

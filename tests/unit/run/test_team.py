@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tensordyno.records.messages import BuildOrder, BuiltReport, BurstOrder, ReadyReport, StartOrder
 from tensordyno.records.trial import Rank, build_key
+from tensordyno.run.cache_folder import cache_root
 from tensordyno.run.contender import Contender, Materials
 from tensordyno.run.failure import Failure
 from tensordyno.run.spawn import WorkerDied
@@ -27,7 +28,8 @@ def team(*told, asked=ON_TWO):
 def test_every_rank_is_started_at_once_and_knows_its_place():
     _, workers = team((READY,), (READY,))
     assert [worker.orders for worker in workers] == [
-        [StartOrder(trial=ON_TWO, folder="folder", rank=Rank(index=i, size=2))] for i in (0, 1)
+        [StartOrder(trial=ON_TWO, folder="folder", rank=Rank(index=i, size=2), cache=str(cache_root()))]
+        for i in (0, 1)
     ]
 
 

@@ -256,6 +256,17 @@ def test_an_engine_or_option_that_is_not_there(prepared, data, engine, error, sl
     assert caught.value.slug == slug
 
 
+@pytest.mark.parametrize(
+    ("engine", "cache", "kept"),
+    [("forge", "all", "all"), ("forge", "", "prepared"), ("null", "all", "prepared")],
+)
+def test_only_an_engine_that_keeps_for_all_shares_its_cache(data, tmp_path, engine, cache, kept):
+    folder = tmp_path / "prepared"
+    asked = replace(trial(data, engine=EngineChoice(name=engine)), device="cuda:0", measurement=Measurement())
+    order = StartOrder(trial=asked, folder=str(folder), cache=cache and str(tmp_path / cache))
+    assert Build(order)._engine.setup.cache == tmp_path / kept
+
+
 def on_gpu(data, size, **options):
     """A trial on a simulated GPU, where the null engine keeps its network from batch size to batch size."""
     engine = EngineChoice(name="null", options={"cost_s": 0.5, "load_s": 2} | options)

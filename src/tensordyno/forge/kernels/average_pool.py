@@ -16,6 +16,7 @@ from tensordyno.forge.graph import Array
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
 from tensordyno.forge.kernels.blocks import BlockKernel, block_launch, block_place
 from tensordyno.forge.kernels.conversions import as_float, as_stored
+from tensordyno.forge.kernels.early_start import wait_for_previous
 from tensordyno.forge.kernels.means import mean_factors, mean_reciprocal
 from tensordyno.forge.kernels.windows import window_constants, window_corner
 from tensordyno.forge.program import Operation
@@ -55,6 +56,7 @@ def average_pool(
     image (batch, HEIGHT, WIDTH, CHANNELS) of pitch PITCH, output (pixels, CHANNELS) of pitch OUT_PITCH, any
     formats. factors (KERNEL_H * KERNEL_W + 1,) float32: what a sum over that many pixels is multiplied by.
     """
+    wait_for_previous()
     SUM: tl.constexpr = tl.int32 if image.dtype.element_ty.is_int() else tl.float32
     pixel, channel = block_place(CHANNELS, BLOCK_PIXELS, BLOCK_CHANNELS)
     inside = (pixel < pixels) & (channel < CHANNELS)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from tensordyno.forge.graph import Array
@@ -26,6 +26,11 @@ class Target:
         """Whether kernels may hold PTX."""
         return not self.interpreted
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether a kernel can start while the one before it ends (early_start.py)."""
+        return not self.interpreted and self.capability >= (9, 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
@@ -33,7 +38,8 @@ class Launch:
 
     `arguments` are torch tensors and numbers in the order of the function's parameters, `constants` its
     compile-time ones, and options of the compiler such as maxnreg. `before` are launches whose results this
-    one reads, run first, in order: an operation of two kernels is still one launch.
+    one reads, run first, in order: an operation of two kernels is still one launch. One that `overlaps`
+    starts while what was launched before it ends: its function waits for that itself (early_start.py).
     """
 
     function: Any  # a triton.jit or gluon.jit function
@@ -43,14 +49,23 @@ class Launch:
     num_warps: int = 4
     num_stages: int = 2
     before: tuple["Launch", ...] = ()
+    overlaps: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the compiler is told besides constants."""
+        early = {"launch_pdl": True} if self.overlaps else {}
+        return {"num_warps": self.num_warps, "num_stages": self.num_stages, **early}
+
+    def overlapping(self) -> "Launch":
+        """The same for a device where `Target.overlaps`, and so what comes before it."""
+        return replace(self, before=tuple(each.overlapping() for each in self.before), overlaps=True)
 
     def run(self) -> None:
         """Enqueue it on the current stream, what comes before it first."""
         for launch in self.before:
             launch.run()
-        self.function[self.grid](
-            **self.arguments, **self.constants, num_warps=self.num_warps, num_stages=self.num_stages
-        )
+        self.function[self.grid](**self.arguments, **self.constants, **self.options)
 
 
 class Kernel(ABC):

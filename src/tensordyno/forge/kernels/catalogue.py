@@ -11,7 +11,13 @@ from tensordyno.forge.program import Operation
 # Modules of this package; each lists its kernels, best first, as KERNELS.
 _MODULES = (
     "hopper_stem",
+    "hopper_pair",
+    "hopper_shortcut",
+    "hopper_real_shortcut",
     "hopper_convolution",
+    "hopper_real_pooled_stem",
+    "hopper_real_stem",
+    "hopper_real",
     "depthwise",
     "convolution",
     "max_pool",

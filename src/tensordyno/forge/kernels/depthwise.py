@@ -19,6 +19,7 @@ from tensordyno.forge.kernels.convolution import arguments, clamp_kind, computes
 from tensordyno.forge.kernels.convolution_epilogue import finish
 from tensordyno.forge.kernels.convolution_shape import channel_shape_of
 from tensordyno.forge.kernels.convolution_weights import channel_arrays
+from tensordyno.forge.kernels.early_start import wait_for_previous
 from tensordyno.forge.kernels.implicit_product import seen, windows
 from tensordyno.forge.kernels.operands import operand
 from tensordyno.forge.program import Operation
@@ -84,6 +85,7 @@ def depthwise(
     image (batch, height, width, channels) of any format; weight (taps, channels) in the format of the
     arithmetic, or (quads of taps, channels) int32 of int8; the rest is `finish`'s.
     """
+    wait_for_previous()
     COLUMNS: tl.constexpr = (SHAPE.out_channels + BLOCK_N - 1) // BLOCK_N
     block = tl.program_id(0)
     row = (block // COLUMNS) * BLOCK_M + tl.arange(0, BLOCK_M)

@@ -11,6 +11,7 @@ from tensordyno.forge.graph import Array
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
 from tensordyno.forge.kernels.blocks import BlockKernel, block_launch, block_place
 from tensordyno.forge.kernels.conversions import as_real, as_stored, holds_alike, reciprocal_of, scale_of
+from tensordyno.forge.kernels.early_start import wait_for_previous
 from tensordyno.forge.program import Operation
 
 _TAKEN = (graph.Add, graph.Activation, graph.Affine, graph.Concat, graph.Quantize, graph.Dequantize)
@@ -46,6 +47,7 @@ def elementwise(
     image, other and output (pixels, CHANNELS), each with its pitch, format and scale; factor and offset
     (CHANNELS,) float32. Computed in float32. What is not asked for is never read.
     """
+    wait_for_previous()
     pixel, channel = block_place(CHANNELS, BLOCK_PIXELS, BLOCK_CHANNELS)
     inside = (pixel < pixels) & (channel < CHANNELS)
     stored = tl.load(image + pixel * PITCH + channel, mask=inside)

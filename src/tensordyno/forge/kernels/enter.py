@@ -7,6 +7,7 @@ import triton.language as tl
 
 from tensordyno.forge.kernels.base import Launch, Target, Tensors
 from tensordyno.forge.kernels.conversions import as_stored, reciprocal_of
+from tensordyno.forge.kernels.early_start import wait_for_previous
 from tensordyno.forge.program import View
 
 _BLOCK_PIXELS = 1024
@@ -28,6 +29,7 @@ def enter(
     images (batch, CHANNELS, PIXELS) float32, contiguous; output (batch, PIXELS, CHANNELS) of pitch PITCH, any
     format. Each thread has neighbouring pixels, so that reads are whole vectors; writes meet in the cache.
     """
+    wait_for_previous()
     BLOCKS: tl.constexpr = (PIXELS + BLOCK_PIXELS - 1) // BLOCK_PIXELS
     index = tl.program_id(0) // BLOCKS
     pixel = (tl.program_id(0) % BLOCKS) * BLOCK_PIXELS + tl.arange(0, BLOCK_PIXELS)

@@ -9,6 +9,7 @@ import triton.language as tl
 from tensordyno.forge import graph
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
 from tensordyno.forge.kernels.conversions import as_float, as_stored
+from tensordyno.forge.kernels.early_start import wait_for_previous
 from tensordyno.forge.kernels.means import mean_factors, mean_reciprocal
 from tensordyno.forge.program import Operation
 
@@ -33,6 +34,7 @@ def global_pool(
 
     image (batch, PIXELS, CHANNELS) of pitch PITCH, output (batch, CHANNELS) of pitch OUT_PITCH, any formats.
     """
+    wait_for_previous()
     SUM: tl.constexpr = tl.int32 if image.dtype.element_ty.is_int() else tl.float32
     COLUMNS: tl.constexpr = (CHANNELS + BLOCK_CHANNELS - 1) // BLOCK_CHANNELS
     index = tl.program_id(0) // COLUMNS

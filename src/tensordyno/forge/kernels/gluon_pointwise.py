@@ -1,4 +1,4 @@
-"""A 1 x 1 convolution of int8 for Hopper whose programs stay: weights are fetched once, pixels stream by.
+"""A 1 x 1 convolution for Hopper whose programs stay: weights are fetched once, pixels stream by.
 
 Where few channels are summed a tile is over before its latencies are paid for. Here a program keeps the
 weights of its output channels in shared memory and walks over tiles of pixels; those to come, and the next
@@ -14,7 +14,13 @@ from triton.experimental.gluon.language.nvidia.hopper import (
     warpgroup_mma_wait,
 )
 
-from tensordyno.forge.kernels.gluon_convolution import finish, load_residual, source_pixels, weight_rows
+from tensordyno.forge.kernels.gluon_convolution import (
+    finish,
+    load_residual,
+    source_pixels,
+    wait_for_previous,
+    weight_rows,
+)
 from tensordyno.forge.kernels.gluon_names import async_load, barrier
 
 
@@ -53,7 +59,7 @@ def fetch_pixels(ring, slot, image, first_pixel, pixels, SHAPE: gl.constexpr, TI
 def product(pixels, weights, first, column, SHAPE: gl.constexpr, TILE: gl.constexpr):
     """Begin the sums (BLOCK_M, BLOCK_N) over all slices, those of the pixels from slot `first` on."""
     SLICES: gl.constexpr = SHAPE.channels // TILE.block_k
-    total = gl.full((TILE.block_m, TILE.block_n), 0, gl.int32, layout=TILE.sums)
+    total = gl.full((TILE.block_m, TILE.block_n), 0, TILE.sum_type, layout=TILE.sums)
     for part in gl.static_range(SLICES):
         kernels = weights.index(column * SLICES + part).permute((1, 0))
         total = warpgroup_mma(pixels.index(first + part), kernels, total, is_async=True)
@@ -88,9 +94,10 @@ def pointwise(
     stride = gl.num_programs(0) // GROUPS * TILE.block_m
     ring_shape: gl.constexpr = [TILE.stages * SLICES, TILE.block_m, TILE.block_k]
     kept_shape: gl.constexpr = [TILE.columns * SLICES, TILE.block_n, TILE.block_k]
-    ring = gl.allocate_shared_memory(gl.int8, ring_shape, TILE.operand)
-    kept = gl.allocate_shared_memory(gl.int8, kept_shape, TILE.operand)
+    ring = gl.allocate_shared_memory(image.dtype.element_ty, ring_shape, TILE.operand)
+    kept = gl.allocate_shared_memory(weight.dtype.element_ty, kept_shape, TILE.operand)
     fetch_weights(kept, weight, first_channel, SHAPE, TILE)
+    wait_for_previous()
     for slot in gl.static_range(TILE.stages - 1):
         fetch_pixels(ring, slot, image, first_pixel + slot * stride, pixels, SHAPE, TILE)
     constants = (scale, bias, factor, low, high)
@@ -102,7 +109,7 @@ def pointwise(
         barrier()  # the tile is there for all, and all are done with the slot before
         free = (slot + TILE.stages - 1) % TILE.stages
         fetch_pixels(ring, free, image, now + (TILE.stages - 1) * stride, pixels, SHAPE, TILE)
-        for column in gl.static_range(COLUMNS):
+        for column in range(COLUMNS):  # not unrolled, so that the code stays in the instruction cache
             begun = product(ring, kept, slot * SLICES, column, SHAPE, TILE)
             later = now + (column + 1) // COLUMNS * stride
             channel = first_channel + (column + 1) % COLUMNS * TILE.block_n

@@ -1,4 +1,4 @@
-"""A 1 x 1 convolution of int8 for Hopper whose programs stay and fetch ahead, across the ends of tiles.
+"""A 1 x 1 convolution for Hopper whose programs stay and fetch ahead, across the ends of tiles.
 
 For kernels whose weights are too many to keep (gluon_pointwise.py): slices of pixels and weights come through
 one ring, and those of the next tile are on their way, as its residual is, while one is finished.
@@ -13,7 +13,13 @@ from triton.experimental.gluon.language.nvidia.hopper import (
     warpgroup_mma_wait,
 )
 
-from tensordyno.forge.kernels.gluon_convolution import finish, load_residual, source_pixels, weight_rows
+from tensordyno.forge.kernels.gluon_convolution import (
+    finish,
+    load_residual,
+    source_pixels,
+    wait_for_previous,
+    weight_rows,
+)
 from tensordyno.forge.kernels.gluon_names import async_load, barrier
 
 
@@ -63,11 +69,12 @@ def stream(
     Arguments as of `convolution`, of a kernel of 1 x 1 without padding. The grid is as many programs as fit
     the device at a time, and no more than there are tiles.
     """
+    wait_for_previous()
     SLICES: gl.constexpr = SHAPE.channels // TILE.block_k
     a_shape: gl.constexpr = [TILE.stages, TILE.block_m, TILE.block_k]
     b_shape: gl.constexpr = [TILE.stages, TILE.block_n, TILE.block_k]
-    a = gl.allocate_shared_memory(gl.int8, a_shape, TILE.operand)
-    b = gl.allocate_shared_memory(gl.int8, b_shape, TILE.operand)
+    a = gl.allocate_shared_memory(image.dtype.element_ty, a_shape, TILE.operand)
+    b = gl.allocate_shared_memory(weight.dtype.element_ty, b_shape, TILE.operand)
     for ahead in gl.static_range(TILE.stages - 1):
         fetch_slice(ahead, (a, b), image, weight, pixels, SHAPE, TILE)
     constants = (scale, bias, factor, low, high)
@@ -76,7 +83,7 @@ def stream(
     other = load_residual(residual, place[0], place[1], pixels, SHAPE, TILE)
     step = 0
     for tile in range(gl.program_id(0), tiles, gl.num_programs(0)):
-        total = gl.full((TILE.block_m, TILE.block_n), 0, gl.int32, layout=TILE.sums)
+        total = gl.full((TILE.block_m, TILE.block_n), 0, TILE.sum_type, layout=TILE.sums)
         for _ in range(SLICES):
             async_copy.wait_group(TILE.stages - 2)
             fence_async_shared()

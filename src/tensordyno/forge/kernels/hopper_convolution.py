@@ -13,6 +13,7 @@ from tensordyno.forge.kernels.gluon_convolution import convolution
 from tensordyno.forge.kernels.gluon_layout import Shape, Tile
 from tensordyno.forge.kernels.gluon_pointwise import pointwise
 from tensordyno.forge.kernels.gluon_stream import stream
+from tensordyno.forge.kernels.gluon_windows import LONGEST_WINDOW, convolve_windows
 from tensordyno.forge.kernels.reference_folded import Epilogue, fold
 from tensordyno.forge.program import Format, Operation, View
 from tensordyno.vocabulary import Precision
@@ -23,32 +24,29 @@ MULTIPROCESSORS = 132  # of an H100 or H200: where there is no device to ask
 _MOST_PRODUCTS = 2**31 // (127 * 128)  # whose sum int32 always holds
 _ACCESS = 16  # bytes
 
-# BLOCK_M, BLOCK_N, BLOCK_K, warps, stages; most likely best first, by timings of ResNet-50 at a batch of 256
-_WIDE = (
-    *(
-        (128, 64, 64, 4, 2),
-        (128, 64, 128, 4, 2),
-        (256, 64, 64, 8, 4),
-        (128, 128, 128, 4, 3),
-        (64, 128, 128, 4, 3),
-    ),
-    *(
-        (128, 128, 128, 8, 3),
-        (256, 64, 128, 8, 2),
-        (128, 64, 64, 4, 4),
-        (64, 64, 64, 4, 2),
-        (64, 64, 128, 4, 3),
-    ),
+# BLOCK_M, BLOCK_N, BLOCK_K, warps, stages, cached; most likely best first, by timings of ResNet-50
+_POINTS = (
+    *((128, 64, 64, 4, 2, 0), (128, 64, 128, 4, 2, 0), (256, 64, 64, 8, 4, 0), (128, 128, 128, 4, 3, 0)),
+    *((64, 128, 128, 4, 3, 0), (128, 128, 128, 8, 3, 0), (256, 64, 128, 8, 2, 0), (128, 64, 64, 4, 4, 0)),
+    *((64, 64, 64, 4, 2, 0), (64, 64, 128, 4, 3, 0)),
+)
+_WINDOWS = (
+    *((128, 128, 128, 4, 3, 0), (256, 64, 64, 8, 4, 0), (128, 256, 128, 8, 4, 0), (256, 128, 128, 8, 4, 0)),
+    *((128, 128, 128, 8, 3, 0), (128, 64, 64, 4, 4, 0), (256, 64, 64, 8, 3, 1), (128, 64, 64, 4, 3, 1)),
+    *((128, 128, 128, 4, 2, 1), (256, 128, 128, 8, 3, 1), (128, 64, 128, 4, 2, 0), (64, 128, 128, 4, 3, 0)),
+    (64, 64, 128, 4, 3, 0),
 )
 _NARROW = (  # few pixels: many programs, deep pipelines
-    *((64, 32, 128, 4, 8), (64, 64, 128, 4, 6), (64, 32, 128, 4, 4), (64, 64, 128, 4, 3), (64, 64, 64, 4, 6)),
-    *((128, 64, 128, 4, 4), (64, 128, 128, 4, 4), (64, 64, 64, 4, 2)),
+    *((64, 32, 128, 4, 8, 0), (64, 64, 128, 4, 6, 0), (64, 32, 128, 4, 4, 0), (64, 64, 128, 4, 3, 0)),
+    *((64, 64, 64, 4, 6, 0), (128, 64, 128, 4, 4, 0), (64, 128, 128, 4, 4, 0), (64, 64, 64, 4, 2, 0)),
 )
 # Of programs that stay and keep weights: BLOCK_M, BLOCK_N, warps, stages, programs of a multiprocessor
-_KEEPING = ((128, 64, 4, 3, 3), (64, 64, 4, 4, 4), (128, 64, 8, 3, 2), (64, 64, 4, 3, 6), (128, 64, 4, 2, 4))
-_MOST_COLUMNS = (
-    256  # tiles of channels that a program unrolls, times input channels; more takes too many registers
+_KEEPING = (
+    *((128, 64, 4, 3, 3), (64, 64, 4, 4, 4), (128, 64, 8, 3, 2), (128, 64, 4, 3, 2), (128, 64, 8, 2, 1)),
+    *((64, 64, 4, 3, 6), (128, 64, 4, 2, 4), (64, 64, 4, 3, 2)),
 )
+_MOST_STAYING = 10  # choices
+_MOST_COLUMNS = 16  # tiles of channels of one program
 # Of programs that stay and stream: BLOCK_M, BLOCK_N, BLOCK_K, warps, stages, programs of a multiprocessor
 _STREAMING = (
     *((128, 64, 128, 4, 3, 3), (64, 64, 128, 4, 3, 4), (128, 64, 256, 4, 2, 2), (64, 128, 128, 4, 3, 3)),
@@ -60,10 +58,10 @@ _LEAST_STREAMED = 256  # channels: of fewer a tile is one slice, and its weights
 class HopperConvolution(Kernel):
     """int8 by int8 to int8 on Hopper's matrix units.
 
-    A choice is (BLOCK_M, BLOCK_N, BLOCK_K, warps, stages, columns, programs). With `programs` 0 each tile has
-    a program of its own. Else a 1 x 1 kernel has so many programs on a multiprocessor, which stay: each keeps
-    the weights of `columns` tiles of channels, or with 0 keeps none. Results are those of
-    reference_folded.py, bit for bit.
+    A choice is (BLOCK_M, BLOCK_N, BLOCK_K, warps, stages, columns, programs, cached). With `programs` 0 each
+    tile has a program of its own, and pixels of windows that overlap may be `cached`. Else a 1 x 1 kernel has
+    so many programs on a multiprocessor, which stay: each keeps the weights of `columns` tiles of channels,
+    or with 0 keeps none. Results are those of reference_folded.py, bit for bit.
     """
 
     name: ClassVar[str] = "hopper_convolution"
@@ -90,9 +88,11 @@ class HopperConvolution(Kernel):
         del target
         pixels = batch_size * operation.output.pixels
         if -(-pixels // 128) * (operation.output.channels // 64) < 2 * MULTIPROCESSORS:
-            return tuple(dict.fromkeys(_fitted(operation, (*_NARROW, *_WIDE[:4]))))
-        staying = tuple(dict.fromkeys((*_keeping(operation), *_streaming(operation))))
-        return (*staying, *tuple(dict.fromkeys(_fitted(operation, _WIDE)))[: 6 if staying else None])
+            return tuple(dict.fromkeys(_fitted(operation, (*_NARROW, *_POINTS[:4]))))
+        if not is_pointwise(operation):
+            return tuple(dict.fromkeys(_fitted(operation, _WINDOWS)))
+        staying = tuple(dict.fromkeys((*_keeping(operation), *_streaming(operation))))[:_MOST_STAYING]
+        return (*staying, *tuple(dict.fromkeys(_fitted(operation, _POINTS)))[: 4 if staying else None])
 
     def weights(self, operation: Operation) -> Mapping[str, Array]:
         """`weight` (out, kernel height, kernel width, in) int8; `scale`, `bias` (out,) float32, folded."""
@@ -112,7 +112,7 @@ class HopperConvolution(Kernel):
     ) -> Launch:
         """One launch; `scratch` is not needed."""
         del target, scratch
-        block_m, block_n, block_k, warps, stages, columns, programs = choice
+        block_m, block_n, block_k, warps, stages, columns, programs, cached = choice
         epilogue, output = _epilogue(operation), tensors(operation.output)
         tile = Tile(
             block_m=block_m,
@@ -121,17 +121,19 @@ class HopperConvolution(Kernel):
             warps=warps,
             stages=stages,
             columns=max(columns, 1),
+            cached=bool(cached),
         )
         pixels = batch_size * operation.output.pixels
         tiles, groups = -(-pixels // block_m), operation.output.channels // (block_n * tile.columns)
-        constants: dict[str, Any] = {"SHAPE": _shape(operation, epilogue), "TILE": tile}
+        constants: dict[str, Any] = {"SHAPE": shape_of(operation, clamps_of(epilogue)), "TILE": tile}
         grid = tiles * groups
         if programs:
-            staying = programs * _multiprocessors(output)
+            staying = programs * multiprocessors_of(output)
             grid = min(grid, max(1, staying // groups) * groups if columns else staying)
-            constants["maxnreg"] = _registers(programs * warps)
+            constants["maxnreg"] = registers_of(programs * warps)
+        one_tile = convolve_windows if _is_window(operation) else convolution
         return Launch(
-            function=(pointwise if columns else stream) if programs else convolution,
+            function=(pointwise if columns else stream) if programs else one_tile,
             grid=(grid,),
             arguments={
                 "image": tensors(operation.inputs[0]),
@@ -157,42 +159,48 @@ def _is_wide(view: View) -> bool:
 def _fitted(operation: Operation, tiles: tuple[tuple[int, ...], ...]) -> Iterator[Choice]:
     """Tiles with no more channels in a slice and no more stages than there are."""
     node = _node(operation)
-    for block_m, block_n, block_k, warps, stages in tiles:
-        if len(node.weight) % block_n:
+    for block_m, block_n, block_k, warps, stages, cached in tiles:
+        if len(node.weight) % block_n or (cached and not _is_window(operation)):
             continue
         part = gcd(block_k, node.weight.shape[1])
         steps = node.weight[0].size // part
         deep = max(2, min(stages * block_k // part, steps, SHARED_BYTES // ((block_m + block_n) * part)))
-        yield block_m, block_n, part, warps, deep, 0, 0
+        yield block_m, block_n, part, warps, deep, 0, 0, cached
 
 
 def _keeping(operation: Operation) -> Iterator[Choice]:
     """Programs that stay, of a 1 x 1 kernel whose weights fit beside the pixels."""
-    if not _is_pointwise(operation):
+    if not is_pointwise(operation):
         return
     out_channels, channels, *_ = _node(operation).weight.shape
     for block_m, block_n, warps, most_stages, programs in _KEEPING:
-        most = min(gcd(out_channels // block_n, 4), _MOST_COLUMNS // channels)
-        for stages, columns in product(range(most_stages, 1, -1), (4, 2, 1)):
+        most = gcd(out_channels // block_n, _MOST_COLUMNS)
+        for stages, columns in product(range(most_stages, 1, -1), (16, 8, 4, 2, 1)):
             shared_bytes = (stages * block_m + columns * block_n) * channels
-            if columns <= max(1, most) and _fits(operation, block_m, block_n, warps, shared_bytes, programs):
-                yield block_m, block_n, gcd(channels, 512), warps, stages, columns, programs
+            if columns <= most and _fits(operation, block_m, block_n, warps, shared_bytes, programs):
+                yield block_m, block_n, gcd(channels, 512), warps, stages, columns, programs, 0
                 break
 
 
 def _streaming(operation: Operation) -> Iterator[Choice]:
     """Programs that stay, of a 1 x 1 kernel of several slices."""
     out_channels, channels, *_ = _node(operation).weight.shape
-    if not _is_pointwise(operation) or channels < _LEAST_STREAMED:
+    if not is_pointwise(operation) or channels < _LEAST_STREAMED:
         return
     for block_m, block_n, block_k, warps, stages, programs in _STREAMING:
         shared_bytes = stages * (block_m + block_n) * block_k
         fits = _fits(operation, block_m, block_n, warps, shared_bytes, programs)
         if fits and out_channels % block_n == 0 and channels % block_k == 0:
-            yield block_m, block_n, block_k, warps, stages, 0, programs
+            yield block_m, block_n, block_k, warps, stages, 0, programs, 0
 
 
-def _is_pointwise(operation: Operation) -> bool:
+def _is_window(operation: Operation) -> bool:
+    """Whether a convolution has more than one tap, and no more than convolve_windows has bits for."""
+    return 1 < int(max(_node(operation).weight.shape[2:])) <= LONGEST_WINDOW
+
+
+def is_pointwise(operation: Operation) -> bool:
+    """Whether a convolution has a kernel of 1 x 1 and no padding."""
     node = _node(operation)
     return node.weight.shape[2:] == (1, 1) and not any(node.pads)
 
@@ -208,15 +216,16 @@ def _fits(operation: Operation, m: int, n: int, warps: int, shared_bytes: int, p
     if _node(operation).has_residual:
         registers += sums // 2 + n // 4
     room = (shared_bytes + 1024) * programs <= SHARED_BYTES + 1024
-    return room and registers <= _registers(programs * warps)
+    return room and registers <= registers_of(programs * warps)
 
 
-def _registers(warps: int) -> int:
+def registers_of(warps: int) -> int:
     """What a thread may have where so many warps share a multiprocessor; kernels are compiled with it."""
     return min(255, REGISTERS // (warps * 32) // 8 * 8)
 
 
-def _shape(operation: Operation, epilogue: Epilogue) -> Shape:
+def shape_of(operation: Operation, clamps: int) -> Shape:
+    """What kernels are compiled for, of a convolution with those `Shape.clamps`."""
     node, image, output = _node(operation), operation.inputs[0], operation.output
     return Shape(
         height=image.height,
@@ -235,7 +244,7 @@ def _shape(operation: Operation, epilogue: Epilogue) -> Shape:
         pad_left=node.pads[1],
         is_padded=any(node.pads),
         residual_pitch=operation.inputs[1].pitch if node.has_residual else 0,
-        clamps=clamps_of(epilogue),
+        clamps=clamps,
     )
 
 
@@ -260,7 +269,7 @@ def _tensor(view: View) -> Tensor:
     return Tensor(view.storage, (view.channels, view.height, view.width), view.scale)
 
 
-def _multiprocessors(tensor: Any) -> int:
+def multiprocessors_of(tensor: Any) -> int:
     """Of the device of a tensor; of an H200 where that is no GPU."""
     if tensor.device.type != "cuda":
         return MULTIPROCESSORS

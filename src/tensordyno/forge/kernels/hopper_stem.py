@@ -1,4 +1,4 @@
-"""A residual network's stem on Hopper, convolution and max-pool in one: its launches (gluon_stem.py)."""
+"""A residual network's stem on Hopper, convolution and max-pool in one, of int8 (gluon_stem.py)."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from tensordyno.forge.kernels.reference_folded import Epilogue, fold
 from tensordyno.forge.passes.fuse_stem import is_stem
 from tensordyno.forge.program import Format, Operation, View
 
-_BLOCK_BYTES = 16  # of 2 x 2 pixels
+BLOCK_CHANNELS = 16  # of 2 x 2 pixels
 _PACKED_AT_ONCE = 512  # blocks of a program
 _RING = 7  # rows of blocks: five in use, two on their way
 _BANDS = (28, 14, 8, 7, 4, 2, 1)  # rows of the result of a program
@@ -38,28 +38,23 @@ class HopperStem(Kernel):
         image, output = operation.inputs[0], operation.output
         whole = (image.pitch, image.first) == (3, 0) and output.pitch % 16 == 0 and output.first % 16 == 0
         integers = image.format is Format.INT8 and output.format is Format.INT8 and output.scale is not None
-        return whole and integers and is_stem(node.convolution, node.pool, _tensor(image))
+        return whole and integers and is_stem(node.convolution, node.pool, tensor_of(image))
 
     def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
         """Tall bands where there are images enough for all multiprocessors: each computes one row twice."""
         del target
-        rows = operation.output.height
-        filling = [band for band in _BANDS if batch_size * -(-rows // band) >= 2 * MULTIPROCESSORS]
-        bands = filling[:4] or _BANDS[-3:]
-        return tuple(dict.fromkeys((min(band, rows), warps) for warps in _WARPS for band in bands))
+        return tuple((band, warps) for warps in _WARPS for band in bands_of(operation, batch_size))
 
     def weights(self, operation: Operation) -> Mapping[str, Array]:
         """`weight` (64, 4, 4, 16) int8, blocks of 2 x 2; `scale` and `bias` (64,) float32, folded."""
         node, epilogue = _node(operation), _epilogue(operation)
-        grown = np.pad(node.convolution.weight, ((0, 0), (0, 0), (1, 0), (1, 0)))  # 8 x 8, zeros before
-        apart = grown.reshape(64, 3, 4, 2, 4, 2).transpose(0, 2, 4, 3, 5, 1).reshape(64, 4, 4, 12)
-        weight = np.ascontiguousarray(np.pad(apart, ((0, 0), (0, 0), (0, 0), (0, 4))))
+        weight = weight_over_blocks(node.convolution.weight)
         return {"weight": weight, "scale": epilogue.factor, "bias": epilogue.bias}
 
     def scratch_bytes(self, operation: Operation, choice: Choice, batch_size: int) -> int:
         """The image in blocks."""
         del choice
-        return batch_size * operation.inputs[0].pixels // 4 * _BLOCK_BYTES
+        return batch_size * operation.inputs[0].pixels // 4 * BLOCK_CHANNELS
 
     def launch(
         self,
@@ -74,7 +69,8 @@ class HopperStem(Kernel):
         """The stem, and the packing before it."""
         del target
         band, warps = choice
-        shape, epilogue = _shape(operation), _epilogue(operation)
+        epilogue = _epilogue(operation)
+        shape = shape_of(operation, clamps_of(epilogue))
         packed = scratch[: self.scratch_bytes(operation, choice, batch_size)]
         bands = -(-shape.out_height // band)
         return Launch(
@@ -98,12 +94,28 @@ class HopperStem(Kernel):
         )
 
 
-def pack_launch(image: Any, packed: Any, view: View, batch_size: int) -> Launch:
-    """How an int8 image (batch, height, width, 3) without padding becomes blocks (batch, h / 2, w / 2, 16).
+def bands_of(operation: Operation, batch_size: int) -> tuple[int, ...]:
+    """Rows of the result of a program, that are worth timing, each once."""
+    rows = operation.output.height
+    filling = [band for band in _BANDS if batch_size * -(-rows // band) >= 2 * MULTIPROCESSORS]
+    return tuple(dict.fromkeys(min(band, rows) for band in filling[:4] or _BANDS[-3:]))
 
-    Both are flat tensors on one device, of int8 and uint8; height and width are even.
+
+def weight_over_blocks(weight: Array) -> Array:
+    """Weights (64, 3, 7, 7) as (64, 4, 4, 16) over blocks: their channels are those of 2 x 2 pixels."""
+    grown = np.pad(weight, ((0, 0), (0, 0), (1, 0), (1, 0)))  # 8 x 8, zeros before
+    apart = grown.reshape(64, 3, 4, 2, 4, 2).transpose(0, 2, 4, 3, 5, 1).reshape(64, 4, 4, 12)
+    return np.ascontiguousarray(np.pad(apart, ((0, 0), (0, 0), (0, 0), (0, 4))))
+
+
+def pack_launch(image: Any, packed: Any, view: View, batch_size: int) -> Launch:
+    """How an image (batch, height, width, 3) without padding becomes blocks (batch, h / 2, w / 2, 16).
+
+    Both are flat tensors on one device, of elements of one or two bytes and of uint8; height and width are
+    even.
     """
-    words = _torch().int16
+    torch = _torch()
+    words = torch.int16 if view.format.width_bytes == 1 else torch.int32  # of two elements
     blocks = batch_size * view.pixels // 4
     return Launch(
         function=pack_blocks,
@@ -117,7 +129,8 @@ def pack_launch(image: Any, packed: Any, view: View, batch_size: int) -> Launch:
     )
 
 
-def _shape(operation: Operation) -> StemShape:
+def shape_of(operation: Operation, clamps: int) -> StemShape:
+    """The stem, its results clamped as Shape.clamps says."""
     image, output = operation.inputs[0], operation.output
     return StemShape(
         height=image.height // 2,
@@ -125,13 +138,13 @@ def _shape(operation: Operation) -> StemShape:
         out_height=output.height,
         out_width=output.width,
         out_pitch=output.pitch,
-        clamps=clamps_of(_epilogue(operation)),
+        clamps=clamps,
     )
 
 
 def _epilogue(operation: Operation) -> Epilogue:
     """The folded constants of the convolution, in steps of the operation's output."""
-    return fold(_node(operation).convolution, [_tensor(operation.inputs[0])], _tensor(operation.output))
+    return fold(_node(operation).convolution, [tensor_of(operation.inputs[0])], tensor_of(operation.output))
 
 
 def _node(operation: Operation) -> ConvolutionMaxPool:
@@ -139,7 +152,8 @@ def _node(operation: Operation) -> ConvolutionMaxPool:
     return operation.node
 
 
-def _tensor(view: View) -> Tensor:
+def tensor_of(view: View) -> Tensor:
+    """The graph's tensor that lies there."""
     shape = (view.channels, view.height, view.width)
     return Tensor(view.storage, shape, view.scale, view.format is Format.UINT8)
 

@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 
 from tensordyno.forge.kernels.convolution_epilogue import finish, residual_tile
+from tensordyno.forge.kernels.early_start import wait_for_previous
 from tensordyno.forge.kernels.operands import operand
 
 
@@ -40,6 +41,7 @@ def convolution(
     image (batch, height, width, channels) of any format; weight as convolution_shape.py lays it, whose format
     is that of the arithmetic; image_scale is for integers in real arithmetic; the rest is `finish`'s.
     """
+    wait_for_previous()
     COLUMNS: tl.constexpr = (SHAPE.out_channels + BLOCK_N - 1) // BLOCK_N
     tile = tl.program_id(0)
     row = (tile // COLUMNS) * BLOCK_M + tl.arange(0, BLOCK_M)

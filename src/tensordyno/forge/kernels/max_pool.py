@@ -22,6 +22,7 @@ from tensordyno.forge.kernels.conversions import (
     reciprocal_of,
     scale_of,
 )
+from tensordyno.forge.kernels.early_start import wait_for_previous
 from tensordyno.forge.kernels.packed_maximum import can_pack, packed_maximum, packed_start, unpacked
 from tensordyno.forge.kernels.windows import window_constants, window_corner
 from tensordyno.forge.program import Format, Operation
@@ -62,6 +63,7 @@ def max_pool(
     image (batch, HEIGHT, WIDTH, CHANNELS) of pitch PITCH, output (pixels, CHANNELS) of pitch OUT_PITCH, any
     formats. Where scales differ the maximum is converted as a real number.
     """
+    wait_for_previous()
     pixel, channel = block_place(CHANNELS, BLOCK_PIXELS, BLOCK_CHANNELS)
     inside = (pixel < pixels) & (channel < CHANNELS)
     index, top, left = window_corner(pixel, OUT_HEIGHT, OUT_WIDTH, STRIDE_H, STRIDE_W, PAD_TOP, PAD_LEFT)

@@ -10,6 +10,7 @@ from tensordyno.forge import graph
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
 from tensordyno.forge.kernels.blocks import BlockKernel, block_launch, block_place
 from tensordyno.forge.kernels.conversions import as_real, as_stored, reciprocal_of, scale_of
+from tensordyno.forge.kernels.early_start import wait_for_previous
 from tensordyno.forge.program import Operation
 
 
@@ -36,6 +37,7 @@ def normalise(
     image and output (pixels, CHANNELS), each with its pitch, format and scale; computed in float32. Channels
     outside the image count as zeros. Neighbours are loaded again, from the first-level cache.
     """
+    wait_for_previous()
     pixel, channel = block_place(CHANNELS, BLOCK_PIXELS, BLOCK_CHANNELS)
     is_pixel = pixel < pixels
     inside = is_pixel & (channel < CHANNELS)

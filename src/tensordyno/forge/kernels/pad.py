@@ -10,6 +10,7 @@ from tensordyno.forge import graph
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
 from tensordyno.forge.kernels.blocks import BlockKernel, block_launch, block_place
 from tensordyno.forge.kernels.conversions import as_real, as_stored, holds_alike, reciprocal_of, scale_of
+from tensordyno.forge.kernels.early_start import wait_for_previous
 from tensordyno.forge.program import Operation
 
 
@@ -39,6 +40,7 @@ def pad(
     image (batch, HEIGHT, WIDTH, CHANNELS) of pitch PITCH, output (pixels, CHANNELS) of pitch OUT_PITCH, any
     formats and scales.
     """
+    wait_for_previous()
     pixel, channel = block_place(CHANNELS, BLOCK_PIXELS, BLOCK_CHANNELS)
     inside = (pixel < pixels) & (channel < CHANNELS)
     index = pixel // (OUT_WIDTH * OUT_HEIGHT)

@@ -43,13 +43,23 @@ def _convolution_max_pool(node: graph.ConvolutionMaxPool, inputs: Sequence[Value
     """One after the other.
 
     A kernel may take the maximum of sums first: nothing behind them changes their order, where weight scales
-    are not negative.
+    are not negative. Real numbers have no such scales behind their sums.
     """
     one = node.convolution
     spans = extent((one.weight.shape[2], one.weight.shape[3]), one.dilation)
     size = output_size(inputs[0].numbers, spans, one.stride, one.pads)
     between = Tensor(one.output, (len(one.weight), *size), output.scale, output.unsigned)
     return max_pool(node.pool, [convolution(one, inputs, between)], output)
+
+
+def _fused(node: graph.Fused, inputs: Sequence[Value], output: Tensor) -> Value:
+    """One part after the other, each rounded as if it were alone."""
+    values = dict(zip(node.inputs, inputs, strict=True))
+    tensors = {tensor.name: tensor for tensor in node.between} | {node.output: output}
+    for part in node.parts:
+        made = compute(part, [values[name] for name in part.inputs], tensors[part.output])
+        values[part.output] = made
+    return values[node.output]
 
 
 def _add(node: graph.Add, inputs: Sequence[Value], output: Tensor) -> Value:
@@ -120,6 +130,7 @@ OPERATIONS: Mapping[type[Node], Operation] = MappingProxyType(
         graph.Convolution: convolution,
         graph.MaxPool: max_pool,
         graph.ConvolutionMaxPool: _convolution_max_pool,
+        graph.Fused: _fused,
         graph.AveragePool: average_pool,
         graph.GlobalAveragePool: global_average_pool,
         graph.Add: _add,

@@ -9,6 +9,7 @@ import triton.language as tl
 from tensordyno.forge import graph
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
 from tensordyno.forge.kernels.conversions import as_real, as_stored, reciprocal_of, scale_of
+from tensordyno.forge.kernels.early_start import wait_for_previous
 from tensordyno.forge.program import Operation
 
 _MOST_FEATURES = 2**15  # 64 registers a thread of 16 warps
@@ -32,6 +33,7 @@ def softmax(
     image and output (batch, CHANNELS), each with its pitch, format and scale; computed in float32. BLOCK is a
     power of two, CHANNELS at least.
     """
+    wait_for_previous()
     index = tl.program_id(0)
     channel = tl.arange(0, BLOCK)
     is_channel = channel < CHANNELS

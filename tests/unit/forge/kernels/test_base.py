@@ -1,4 +1,8 @@
-from tensordyno.forge.kernels.base import Launch
+from dataclasses import replace
+
+import pytest
+
+from tensordyno.forge.kernels.base import Launch, Target
 
 
 class Recorder:
@@ -28,3 +32,23 @@ def test_what_a_launch_reads_is_made_before_it():
     last.run()
     assert [name for name, *_ in calls] == ["first", "second", "last"]
     assert calls[-1] == ("last", (2, 3), {"x": 5, "BLOCK": 16, "num_warps": 8, "num_stages": 2})
+
+
+def test_a_launch_that_overlaps_says_so_to_the_compiler_and_so_does_what_comes_before_it():
+    calls = []
+    first, last = (Launch(function=Recorder(name, calls), grid=(1,), arguments={}) for name in "ab")
+    replace(last, before=(first,)).overlapping().run()
+    assert [given["launch_pdl"] for _, _, given in calls] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("target", "overlaps"),
+    [
+        (Target(), True),
+        (Target(capability=(10, 0)), True),
+        (Target(capability=(8, 9)), False),
+        (Target(interpreted=True), False),
+    ],
+)
+def test_kernels_overlap_from_hopper_on(target, overlaps):
+    assert target.overlaps is overlaps

@@ -63,3 +63,4 @@ def test_they_compile_and_keep_to_their_registers(capability):
     for launch, taken in zip(found, all_resources(found, capability), strict=True):
         assert taken.spills_bytes <= 8, launch.function
         assert taken.registers <= 128, launch.function
+        assert taken.waits == target.overlaps, launch.function

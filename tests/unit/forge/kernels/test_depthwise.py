@@ -93,4 +93,5 @@ def test_layers_compile_without_spills(capability):
         compiled_launch(KERNEL, channelwise(96, (56, 56), formats=(kind, kind), precision=precision), where)
         for kind, precision in zip(formats, precisions, strict=True)
     ]
-    assert [found.spills_bytes for found in all_resources(launches, capability)] == [0, 0, 0]
+    for found in all_resources(launches, capability):
+        assert found.spills_bytes == 0 and found.waits == (capability >= (9, 0))

@@ -44,6 +44,19 @@ def test_of_two_convolutions_the_later_one_adds(net, later_first):
     assert simple.nodes[1].inputs == ("images", early)
 
 
+@pytest.mark.parametrize("shortcut_first", [True, False])
+def test_of_two_branches_the_longer_one_adds_wherever_its_convolution_stands(net, shortcut_first):
+    images = net.relu("images")
+    if shortcut_first:
+        shortcut = net.conv(images, 3, (1, 1))
+        branch = net.conv(net.relu(images), 3)
+    else:
+        branch = net.conv(net.relu(images), 3)
+        shortcut = net.conv(images, 3, (1, 1))
+    simple = fused(net.graph(net.sum(branch, shortcut)), net.images())
+    assert simple.nodes[-1].inputs[1] == shortcut and simple.nodes[-1].weight.shape[2:] != (1, 1)
+
+
 def test_a_residual_that_is_made_later_than_the_convolution(net):
     branch = net.conv("images", 2)
     graph = net.graph(net.sum(branch, net.relu("images")))

@@ -10,6 +10,7 @@ from tensordyno.forge import graph as g
 from tensordyno.forge.evaluate import evaluate
 from tensordyno.forge.passes.fuse_stem import run
 from tensordyno.forge.simplify import simplify
+from tensordyno.vocabulary import Precision
 
 POOL = {"kernel": (3, 3), "stride": (2, 2), "pads": (1, 1, 1, 1)}
 
@@ -50,9 +51,44 @@ def test_one_node_computes_what_two_did(height, width, seed, unsigned):
     assert run(fused) is fused
 
 
+@given(
+    height=st.sampled_from([8, 12, 20]),
+    width=st.sampled_from([4, 16, 24]),
+    seed=st.integers(0, 99),
+    precision=st.sampled_from([Precision.FP16, Precision.BF16, Precision.TF32, Precision.FP32]),
+    is_last=st.booleans(),
+)
+def test_of_real_numbers_too(height, width, seed, precision, is_last):
+    net, found = stem((height, width), seed=seed, real=True)
+    graph = net.graph(found if is_last else net.mean(found))
+    fused = run(graph)
+    check_order(fused)
+    assert kinds(fused) == ["ConvolutionMaxPool", "GlobalAveragePool"][: 2 - is_last]
+    images = net.images()
+    np.testing.assert_array_equal(evaluate(fused, images, precision), evaluate(graph, images, precision))
+    assert run(fused) is fused
+
+
+def test_weights_without_a_scale_over_integers_stay():
+    net, found = stem()
+    net.nodes[-2] = replace(net.nodes[-2], weight_scale=None)
+    graph = net.graph(found)
+    assert run(graph) is graph
+
+
+@pytest.mark.parametrize("rounds", ["image", "result"])
+def test_what_makes_integers_of_real_numbers_stays(rounds):
+    """Or real numbers of integers: no kernel has both."""
+    net, found = stem(real=rounds == "result")
+    scale = 0.05 if rounds == "result" else None
+    for name in (found, net.nodes[-1].inputs[0]):
+        net.tensors[name] = replace(net.tensors[name], scale=scale)
+    graph = net.graph(found)
+    assert run(graph) is graph
+
+
 OTHERS = {
     "another scale": {"pooled": 0.06},
-    "real numbers": {"real": True},
     "negative weight scales": {"negative": True},
     "another kernel": {"kernel": (5, 5)},
     "another stride": {"stride": (1, 2)},
@@ -83,6 +119,13 @@ def test_not_where_another_reads_what_lies_between():
 def test_not_where_it_is_the_result():
     net, found = stem()
     graph = replace(net.graph(found), output=net.nodes[-1].inputs[0])
+    assert run(graph) is graph
+
+
+@pytest.mark.parametrize("change", [{"kernel": (5, 5)}, {"channels": 32}, {"size": (18, 20)}])
+def test_other_layers_of_real_numbers_stay(change):
+    net, found = stem(real=True, **change)
+    graph = net.graph(found)
     assert run(graph) is graph
 
 
