@@ -24,11 +24,11 @@ def epilogue_of(operation: Operation) -> Epilogue:
     """
     node = operation.node
     assert isinstance(node, Convolution)
-    image, *residual = (_tensor(view) for view in operation.inputs)
+    image, *residual = (tensor_of(view) for view in operation.inputs)
     if operation.precision is not Precision.INT8:
         node = replace(node, weight_scale=np.ones(len(node.weight), np.float32))
         image = replace(image, scale=1.0)
-    return fold(node, [image, *residual], _tensor(operation.output))
+    return fold(node, [image, *residual], tensor_of(operation.output))
 
 
 def epilogue_arrays(operation: Operation) -> dict[str, Array]:
@@ -109,6 +109,7 @@ def _bfloat16(rounded_already: NDArray[np.float32]) -> NDArray[np.int16]:
     return (rounded_already.view(np.uint32) >> 16).astype(np.uint16).view(np.int16)
 
 
-def _tensor(view: View) -> Tensor:
+def tensor_of(view: View) -> Tensor:
+    """The graph's tensor that lies there."""
     shape = (view.channels, view.height, view.width)
     return Tensor(view.storage, shape, view.scale, view.format is Format.UINT8)

@@ -7,20 +7,25 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tensordyno.forge.graph import Array, Convolution, Tensor
+from tensordyno.forge.graph import Array, Convolution
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
+from tensordyno.forge.kernels.convolution_weights import epilogue_of
 from tensordyno.forge.kernels.gluon_convolution import convolution
 from tensordyno.forge.kernels.gluon_layout import Shape, Tile
 from tensordyno.forge.kernels.gluon_pointwise import pointwise
 from tensordyno.forge.kernels.gluon_stream import stream
 from tensordyno.forge.kernels.gluon_windows import LONGEST_WINDOW, convolve_windows
-from tensordyno.forge.kernels.reference_folded import Epilogue, fold
+from tensordyno.forge.kernels.hopper_programs import (
+    SHARED_BYTES,
+    grid_and_limit,
+    has_room,
+    is_small,
+    registers_of,
+)
+from tensordyno.forge.kernels.reference_folded import Epilogue
 from tensordyno.forge.program import Format, Operation, View
 from tensordyno.vocabulary import Precision
 
-SHARED_BYTES = 232_448  # of a multiprocessor of Hopper, for one program
-REGISTERS = 65_536  # of a multiprocessor
-MULTIPROCESSORS = 132  # of an H100 or H200: where there is no device to ask
 _MOST_PRODUCTS = 2**31 // (127 * 128)  # whose sum int32 always holds
 _ACCESS = 16  # bytes
 
@@ -86,8 +91,7 @@ class HopperConvolution(Kernel):
     def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
         """Tiles that fit the operation: programs that stay first, where there is enough for them to do."""
         del target
-        pixels = batch_size * operation.output.pixels
-        if -(-pixels // 128) * (operation.output.channels // 64) < 2 * MULTIPROCESSORS:
+        if is_small(operation, batch_size):
             return tuple(dict.fromkeys(_fitted(operation, (*_NARROW, *_POINTS[:4]))))
         if not is_pointwise(operation):
             return tuple(dict.fromkeys(_fitted(operation, _WINDOWS)))
@@ -96,7 +100,7 @@ class HopperConvolution(Kernel):
 
     def weights(self, operation: Operation) -> Mapping[str, Array]:
         """`weight` (out, kernel height, kernel width, in) int8; `scale`, `bias` (out,) float32, folded."""
-        node, epilogue = _node(operation), _epilogue(operation)
+        node, epilogue = _node(operation), epilogue_of(operation)
         weight = np.ascontiguousarray(node.weight.transpose(0, 2, 3, 1))
         return {"weight": weight, "scale": epilogue.factor, "bias": epilogue.bias}
 
@@ -112,42 +116,58 @@ class HopperConvolution(Kernel):
     ) -> Launch:
         """One launch; `scratch` is not needed."""
         del target, scratch
-        block_m, block_n, block_k, warps, stages, columns, programs, cached = choice
-        epilogue, output = _epilogue(operation), tensors(operation.output)
-        tile = Tile(
-            block_m=block_m,
-            block_n=block_n,
-            block_k=block_k,
-            warps=warps,
-            stages=stages,
-            columns=max(columns, 1),
-            cached=bool(cached),
-        )
-        pixels = batch_size * operation.output.pixels
-        tiles, groups = -(-pixels // block_m), operation.output.channels // (block_n * tile.columns)
-        constants: dict[str, Any] = {"SHAPE": shape_of(operation, clamps_of(epilogue)), "TILE": tile}
-        grid = tiles * groups
-        if programs:
-            staying = programs * multiprocessors_of(output)
-            grid = min(grid, max(1, staying // groups) * groups if columns else staying)
-            constants["maxnreg"] = registers_of(programs * warps)
-        one_tile = convolve_windows if _is_window(operation) else convolution
-        return Launch(
-            function=(pointwise if columns else stream) if programs else one_tile,
-            grid=(grid,),
-            arguments={
-                "image": tensors(operation.inputs[0]),
-                **weights,
-                "residual": tensors(operation.inputs[-1]) if _node(operation).has_residual else output,
-                "output": output,
-                "pixels": pixels,
-                "factor": float(epilogue.residual_factor),
-                "low": float(epilogue.low),
-                "high": float(epilogue.high),
-            },
-            constants=constants,
-            num_warps=warps,
-        )
+        epilogue = epilogue_of(operation)
+        shape, image = shape_of(operation, clamps_of(epilogue)), tensors(operation.inputs[0])
+        return convolution_launch(operation, choice, batch_size, shape, epilogue, image, tensors, weights)
+
+
+def convolution_launch(
+    operation: Operation,
+    choice: Choice,
+    batch_size: int,
+    shape: Shape,
+    epilogue: Epilogue,
+    image: Any,
+    tensors: Tensors,
+    weights: Mapping[str, Any],
+    width: int = 1,
+) -> Launch:
+    """How an operation is launched as a convolution of `shape` over `image`, its elements `width` bytes wide.
+
+    `weights` are weight, scale and bias, the scale None of real numbers.
+    """
+    block_m, block_n, block_k, warps, stages, columns, programs, cached = choice
+    tile = Tile(
+        block_m=block_m,
+        block_n=block_n,
+        block_k=block_k,
+        warps=warps,
+        stages=stages,
+        columns=max(columns, 1),
+        width=width,
+        cached=bool(cached),
+    )
+    output, pixels = tensors(operation.output), batch_size * operation.output.pixels
+    grid, limit = grid_and_limit(tile, programs, pixels, operation, output, keeps=columns > 0)
+    one_tile = convolve_windows if _is_window(operation) else convolution
+    return Launch(
+        function=(pointwise if columns else stream) if programs else one_tile,
+        grid=(grid,),
+        arguments={
+            "image": image,
+            "weight": weights["weight"],
+            "scale": weights["scale"],
+            "bias": weights["bias"],
+            "residual": tensors(operation.inputs[-1]) if _node(operation).has_residual else output,
+            "output": output,
+            "pixels": pixels,
+            "factor": float(epilogue.residual_factor),
+            "low": float(epilogue.low),
+            "high": float(epilogue.high),
+        },
+        constants={"SHAPE": shape, "TILE": tile, **limit},
+        num_warps=warps,
+    )
 
 
 def _is_wide(view: View) -> bool:
@@ -209,19 +229,13 @@ def _fits(operation: Operation, m: int, n: int, warps: int, shared_bytes: int, p
     """Whether a multiprocessor has room for so many programs with tiles of m by n.
 
     A thread holds its sums, the factors of its channels, and the residual of this tile and the next; it needs
-    some 20 registers besides. The device keeps 1 KiB of each program's shared memory.
+    some 20 registers besides.
     """
     sums = m * n // (32 * warps)
     registers = sums + n // 4 + 20
     if _node(operation).has_residual:
         registers += sums // 2 + n // 4
-    room = (shared_bytes + 1024) * programs <= SHARED_BYTES + 1024
-    return room and registers <= registers_of(programs * warps)
-
-
-def registers_of(warps: int) -> int:
-    """What a thread may have where so many warps share a multiprocessor; kernels are compiled with it."""
-    return min(255, REGISTERS // (warps * 32) // 8 * 8)
+    return has_room(shared_bytes, programs) and registers <= registers_of(programs * warps)
 
 
 def shape_of(operation: Operation, clamps: int) -> Shape:
@@ -255,27 +269,9 @@ def clamps_of(epilogue: Epilogue) -> int:
     return int(epilogue.low == 0)
 
 
-def _epilogue(operation: Operation) -> Epilogue:
-    """The folded constants of the operation."""
-    return fold(_node(operation), [_tensor(view) for view in operation.inputs], _tensor(operation.output))
-
-
 def _node(operation: Operation) -> Convolution:
     assert isinstance(operation.node, Convolution)
     return operation.node
-
-
-def _tensor(view: View) -> Tensor:
-    return Tensor(view.storage, (view.channels, view.height, view.width), view.scale)
-
-
-def multiprocessors_of(tensor: Any) -> int:
-    """Of the device of a tensor; of an H200 where that is no GPU."""
-    if tensor.device.type != "cuda":
-        return MULTIPROCESSORS
-    import torch
-
-    return int(torch.cuda.get_device_properties(tensor.device).multi_processor_count)
 
 
 KERNELS = (HopperConvolution,)

@@ -5,22 +5,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tensordyno.forge.graph import Array, Convolution, Fused, Tensor
+from tensordyno.forge.graph import Array, Convolution, Fused
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
+from tensordyno.forge.kernels.convolution_weights import epilogue_of
 from tensordyno.forge.kernels.gluon_layout import ACCESS, Tile
 from tensordyno.forge.kernels.gluon_pair import pair
-from tensordyno.forge.kernels.hopper_convolution import (
-    MULTIPROCESSORS,
-    HopperConvolution,
-    clamps_of,
-    is_pointwise,
-    multiprocessors_of,
-    registers_of,
-    shape_of,
-)
-from tensordyno.forge.kernels.reference_folded import Epilogue, fold
+from tensordyno.forge.kernels.hopper_convolution import HopperConvolution, clamps_of, is_pointwise, shape_of
+from tensordyno.forge.kernels.hopper_programs import MULTIPROCESSORS, multiprocessors_of, registers_of
 from tensordyno.forge.parts import parts_of
-from tensordyno.forge.program import Operation, View
+from tensordyno.forge.program import Operation
 
 _LONGEST_SLICE = 128  # channels, of the second product: bytes of a swizzled row
 _STRIDES = ((1, 1), (2, 2))
@@ -108,7 +101,7 @@ class HopperPair(Kernel):
         `window_scale`, `window_bias`, `scale` and `bias` are (out,) float32, in the order of channels.
         """
         window, expand = parts_of(operation)
-        between, last = _epilogue(window), _epilogue(expand)
+        between, last = epilogue_of(window), epilogue_of(expand)
         taps = _node(window).weight.transpose(2, 3, 0, 1)
         return {
             "window_weight": np.ascontiguousarray(taps[:, :, channels_of_columns(taps.shape[2])]),
@@ -133,7 +126,7 @@ class HopperPair(Kernel):
         del target, scratch
         block_m, block_n, block_k, slices, warps, stages, slots, keeps, early, behind, programs = choice
         window, expand = parts_of(operation)
-        between, last = _epilogue(window), _epilogue(expand)
+        between, last = epilogue_of(window), epilogue_of(expand)
         channels, output = window.output.channels, tensors(operation.output)
         pixels = batch_size * operation.output.pixels
         return Launch(
@@ -194,18 +187,9 @@ def _is_window(node: Convolution) -> bool:
     return around and node.stride in _STRIDES and node.weight.shape[0] in _WIDE and not node.has_residual
 
 
-def _epilogue(operation: Operation) -> Epilogue:
-    """The folded constants of a part."""
-    return fold(_node(operation), [_tensor(view) for view in operation.inputs], _tensor(operation.output))
-
-
 def _node(operation: Operation) -> Convolution:
     assert isinstance(operation.node, Convolution)
     return operation.node
-
-
-def _tensor(view: View) -> Tensor:
-    return Tensor(view.storage, (view.channels, view.height, view.width), view.scale)
 
 
 KERNELS = (HopperPair,)

@@ -9,19 +9,10 @@ from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensor
 from tensordyno.forge.kernels.convolution import clamp_kind, typed
 from tensordyno.forge.kernels.convolution_shape import shape_of as product_shape_of
 from tensordyno.forge.kernels.convolution_weights import epilogue_of, product_arrays
-from tensordyno.forge.kernels.gluon_convolution import convolution
-from tensordyno.forge.kernels.gluon_layout import ACCESS, Shape, Tile
-from tensordyno.forge.kernels.gluon_pointwise import pointwise
-from tensordyno.forge.kernels.gluon_stream import stream
-from tensordyno.forge.kernels.gluon_windows import LONGEST_WINDOW, convolve_windows
-from tensordyno.forge.kernels.hopper_convolution import (
-    MULTIPROCESSORS,
-    SHARED_BYTES,
-    is_pointwise,
-    multiprocessors_of,
-    registers_of,
-    shape_of,
-)
+from tensordyno.forge.kernels.gluon_layout import ACCESS, Shape
+from tensordyno.forge.kernels.gluon_windows import LONGEST_WINDOW
+from tensordyno.forge.kernels.hopper_convolution import convolution_launch, is_pointwise, shape_of
+from tensordyno.forge.kernels.hopper_programs import SHARED_BYTES, has_room, is_small, registers_of
 from tensordyno.forge.program import Format, Operation, View
 from tensordyno.vocabulary import Precision
 
@@ -89,8 +80,7 @@ class HopperReal(Kernel):
     def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
         """Tiles that fit the operation: programs that stay first, where there is enough for them to do."""
         del target
-        pixels = batch_size * operation.output.pixels
-        if -(-pixels // 128) * (operation.output.channels // 64) < 2 * MULTIPROCESSORS:
+        if is_small(operation, batch_size):
             return tuple(dict.fromkeys(_fitted(operation, _NARROW)))
         if not is_pointwise(operation):
             return tuple(dict.fromkeys(_fitted(operation, _WINDOWS)))
@@ -128,50 +118,10 @@ def product_launch(
     weights: Mapping[str, Any],
 ) -> Launch:
     """How an operation is launched as a convolution of `shape` over `image`, with a choice of HopperReal."""
-    *_, columns, programs, _ = choice
-    tile = _tile(choice)
-    epilogue, output = epilogue_of(operation), tensors(operation.output)
-    pixels = batch_size * operation.output.pixels
-    groups = operation.output.channels // (tile.block_n * tile.columns)
-    grid = -(-pixels // tile.block_m) * groups
-    constants: dict[str, Any] = {"SHAPE": shape, "TILE": tile}
-    if programs:
-        staying = programs * multiprocessors_of(output)
-        grid = min(grid, max(1, staying // groups) * groups if columns else staying)
-        constants["maxnreg"] = registers_of(programs * tile.warps)
-    placed = typed(weights, operation.precision)
-    one_tile = convolution if shape.kernel_h * shape.kernel_w == 1 else convolve_windows
-    return Launch(
-        function=(pointwise if columns else stream) if programs else one_tile,
-        grid=(grid,),
-        arguments={
-            "image": image,
-            "weight": placed["weight"],
-            "scale": None,
-            "bias": placed["bias"],
-            "residual": tensors(operation.inputs[-1]) if _node(operation).has_residual else output,
-            "output": output,
-            "pixels": pixels,
-            "factor": float(epilogue.residual_factor),
-            "low": float(epilogue.low),
-            "high": float(epilogue.high),
-        },
-        constants=constants,
-        num_warps=tile.warps,
-    )
-
-
-def _tile(choice: Choice) -> Tile:
-    block_m, block_n, block_k, warps, stages, columns, _, cached = choice
-    return Tile(
-        block_m=block_m,
-        block_n=block_n,
-        block_k=block_k,
-        warps=warps,
-        stages=stages,
-        columns=max(columns, 1),
-        width=WIDTH_BYTES,
-        cached=bool(cached),
+    placed = {"scale": None, **typed(weights, operation.precision)}
+    epilogue = epilogue_of(operation)
+    return convolution_launch(
+        operation, choice, batch_size, shape, epilogue, image, tensors, placed, WIDTH_BYTES
     )
 
 
@@ -239,8 +189,7 @@ def _fits(operation: Operation, tile: tuple[int, int, int, int], shared_bytes: i
     block_m, block_n, warps, columns = tile
     sums = block_m * block_n // (32 * warps)
     registers = sums + columns * block_n // 4 + 24 + (sums if _node(operation).has_residual else 0)
-    room = (shared_bytes + 1024) * programs <= SHARED_BYTES + 1024
-    return room and registers <= registers_of(programs * warps)
+    return has_room(shared_bytes, programs) and registers <= registers_of(programs * warps)
 
 
 def _node(operation: Operation) -> Convolution:

@@ -8,17 +8,16 @@ from tensordyno.forge.graph import Array, Convolution, ConvolutionMaxPool
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
 from tensordyno.forge.kernels.convolution import clamp_kind, typed
 from tensordyno.forge.kernels.convolution_shape import shape_of as product_shape_of
-from tensordyno.forge.kernels.convolution_weights import epilogue_of, product_arrays
+from tensordyno.forge.kernels.convolution_weights import epilogue_of, product_arrays, tensor_of
 from tensordyno.forge.kernels.gluon_layout import Tile
 from tensordyno.forge.kernels.gluon_stem import stem
-from tensordyno.forge.kernels.hopper_convolution import registers_of
+from tensordyno.forge.kernels.hopper_programs import registers_of
 from tensordyno.forge.kernels.hopper_real import FORMATS, WIDTH_BYTES, is_wide
 from tensordyno.forge.kernels.hopper_stem import (
     BLOCK_CHANNELS,
     bands_of,
     pack_launch,
     shape_of,
-    tensor_of,
     weight_over_blocks,
 )
 from tensordyno.forge.passes.fuse_stem import is_stem

@@ -3,30 +3,36 @@
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from math import gcd
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from tensordyno.forge.graph import Array, Convolution, Fused, Tensor
+from tensordyno.forge.graph import Array, Fused
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
+from tensordyno.forge.kernels.convolution_weights import epilogue_of
 from tensordyno.forge.kernels.gluon_layout import Tile
 from tensordyno.forge.kernels.gluon_shortcut import kept_shortcut, streamed_shortcut
-from tensordyno.forge.kernels.hopper_convolution import (
-    MULTIPROCESSORS,
-    SHARED_BYTES,
-    HopperConvolution,
-    clamps_of,
-    is_pointwise,
-    multiprocessors_of,
-    registers_of,
-    shape_of,
-)
-from tensordyno.forge.kernels.reference_folded import Epilogue, fold
+from tensordyno.forge.kernels.hopper_convolution import HopperConvolution, clamps_of, is_pointwise, shape_of
+from tensordyno.forge.kernels.hopper_programs import SHARED_BYTES, grid_and_limit, has_room, is_small
 from tensordyno.forge.parts import parts_of
-from tensordyno.forge.program import Operation, View
+from tensordyno.forge.program import Operation
 
 Tiles = tuple[tuple[int, ...], ...]
 
-_ALONE = HopperConvolution()  # what each of the two would be by itself
-_RESERVED_BYTES = 1024  # of each program's shared memory, by the device
+_DEEPEST_SLICE = 128  # channels, of programs that keep weights
+
+
+class Tables(NamedTuple):
+    """Tiles worth timing, likely best first, and the bytes of an element.
+
+    `keeping` and `streaming` are of programs that stay, `wide` and `narrow` of those of one tile, where there
+    are many tiles and few.
+    """
+
+    keeping: Tiles
+    streaming: Tiles
+    wide: Tiles
+    narrow: Tiles
+    width: int
+
 
 # Of programs that stay and keep weights: BLOCK_M, BLOCK_N, warps, stages, programs, behind
 _KEEPING = (
@@ -51,6 +57,7 @@ _NARROW = (  # few pixels: many programs, deep pipelines
     ),
     *((128, 64, 128, 8, 4), (128, 64, 128, 4, 4), (64, 128, 128, 4, 4), (64, 64, 256, 4, 4)),
 )
+_TABLES = Tables(_KEEPING, _STREAMING, _WIDE, _NARROW, width=1)
 
 
 class HopperShortcut(Kernel):
@@ -63,29 +70,31 @@ class HopperShortcut(Kernel):
     """
 
     name: ClassVar[str] = "hopper_shortcut"
+    alone: ClassVar[Kernel] = HopperConvolution()  # what each of the two would be by itself
+    tables: ClassVar[Tables] = _TABLES
 
     def takes(self, operation: Operation, target: Target) -> bool:
-        """See the class; two as HopperConvolution takes them, without padding, the second by steps of 1."""
-        return ends_block(operation) and all(_ALONE.takes(part, target) for part in parts_of(operation))
+        """See the class; two as `alone` takes them, without padding, the second by steps of 1."""
+        return ends_block(operation) and all(self.alone.takes(part, target) for part in parts_of(operation))
 
     def choices(self, operation: Operation, batch_size: int, target: Target) -> tuple[Choice, ...]:
         """Tiles that fit the operation: programs that stay first, where there is enough for them to do."""
         del target
-        pixels = batch_size * operation.output.pixels
-        if -(-pixels // 128) * (operation.output.channels // 64) < 2 * MULTIPROCESSORS:
-            return tuple(dict.fromkeys(single(operation, _NARROW)))
+        tables = self.tables
+        if is_small(operation, batch_size):
+            return tuple(dict.fromkeys(single(operation, tables.narrow, width=tables.width)))
         found = (
-            *islice(keeping(operation, _KEEPING, deepest=128), 5),
-            *streaming(operation, _STREAMING),
-            *single(operation, _WIDE),
+            *islice(keeping(operation, tables.keeping, width=tables.width), 5),
+            *streaming(operation, tables.streaming, width=tables.width),
+            *single(operation, tables.wide, width=tables.width),
         )
         return tuple(dict.fromkeys(found))[:10]
 
     def weights(self, operation: Operation) -> Mapping[str, Array]:
-        """As of HopperConvolution; those of the shortcut are named `shortcut_weight` and so on."""
+        """As of `alone`; those of the shortcut are named `shortcut_weight` and so on."""
         shortcut, expand = parts_of(operation)
-        theirs = {f"shortcut_{name}": array for name, array in _ALONE.weights(shortcut).items()}
-        return theirs | dict(_ALONE.weights(expand))
+        theirs = {f"shortcut_{name}": array for name, array in self.alone.weights(shortcut).items()}
+        return theirs | dict(self.alone.weights(expand))
 
     def launch(
         self,
@@ -99,10 +108,8 @@ class HopperShortcut(Kernel):
     ) -> Launch:
         """One launch; `scratch` is not needed."""
         del target, scratch
-        epilogues = tuple(map(_epilogue, parts_of(operation)))
-        return end_launch(
-            operation, choice, batch_size, tensors, weights, epilogues, map(clamps_of, epilogues)
-        )
+        clamps = (clamps_of(epilogue_of(part)) for part in parts_of(operation))
+        return end_launch(operation, choice, batch_size, tensors, weights, clamps)
 
 
 def ends_block(operation: Operation) -> bool:
@@ -126,18 +133,17 @@ def end_launch(
     batch_size: int,
     tensors: Tensors,
     weights: Mapping[str, Any],
-    epilogues: Iterable[Epilogue],
     clamps: Iterable[int],
     width: int = 1,
 ) -> Launch:
     """How both are launched with a choice of HopperShortcut, their elements `width` bytes wide.
 
-    `weights` are both kernels' and their scales and biases, the scales None of real numbers; `epilogues` and
-    `clamps` (Shape.clamps) are those of the shortcut and of the other.
+    `weights` are both kernels' and their scales and biases, the scales None of real numbers; `clamps`
+    (Shape.clamps) are those of the shortcut and of the other.
     """
     block_m, block_n, block_k, warps, stages, columns, programs, behind = choice
     shortcut, expand = parts_of(operation)
-    (first, second), output = epilogues, tensors(operation.output)
+    first, second, output = epilogue_of(shortcut), epilogue_of(expand), tensors(operation.output)
     first_clamps, second_clamps = clamps
     tile = Tile(
         block_m=block_m,
@@ -149,18 +155,7 @@ def end_launch(
         width=width,
     )
     pixels = batch_size * operation.output.pixels
-    groups = operation.output.channels // (block_n * tile.columns)
-    grid = -(-pixels // block_m) * groups
-    constants = {
-        "SHORTCUT": shape_of(shortcut, first_clamps),
-        "SHAPE": shape_of(expand, second_clamps),
-        "TILE": tile,
-        "BEHIND": behind,
-    }
-    if programs:
-        staying = programs * multiprocessors_of(output)
-        grid = min(grid, max(1, staying // groups) * groups if columns else staying)
-        constants["maxnreg"] = registers_of(programs * warps)
+    grid, limit = grid_and_limit(tile, programs, pixels, operation, output, keeps=columns > 0)
     return Launch(
         function=kept_shortcut if columns else streamed_shortcut,
         grid=(grid,),
@@ -177,22 +172,28 @@ def end_launch(
             "low": float(second.low),
             "high": float(second.high),
         },
-        constants=constants,
+        constants={
+            "SHORTCUT": shape_of(shortcut, first_clamps),
+            "SHAPE": shape_of(expand, second_clamps),
+            "TILE": tile,
+            "BEHIND": behind,
+            **limit,
+        },
         num_warps=warps,
     )
 
 
-def keeping(operation: Operation, tiles: Tiles, *, deepest: int, width: int = 1) -> Iterator[Choice]:
+def keeping(operation: Operation, tiles: Tiles, *, width: int = 1) -> Iterator[Choice]:
     """Programs that stay, with as many weights as fit beside the pixels.
 
-    `tiles` are (BLOCK_M, BLOCK_N, warps, stages, programs, behind), a slice has at most `deepest` channels.
+    `tiles` are (BLOCK_M, BLOCK_N, warps, stages, programs, behind).
     """
     channels, out_channels = sum(_channels(operation)), operation.output.channels
     for block_m, block_n, warps, stages, programs, behind in tiles:
         for columns in (8, 4, 2, 1):
             shared_bytes = (stages * block_m + columns * block_n) * channels * width
-            if out_channels % (block_n * columns) == 0 and _fits(shared_bytes, programs):
-                part = _slice(operation, deepest)
+            if out_channels % (block_n * columns) == 0 and has_room(shared_bytes, programs):
+                part = _slice(operation, _DEEPEST_SLICE)
                 yield block_m, block_n, part, warps, stages, columns, programs, behind
                 break
 
@@ -204,7 +205,7 @@ def streaming(operation: Operation, tiles: Tiles, *, width: int = 1) -> Iterator
     """
     for block_m, block_n, block_k, warps, stages, programs, behind in tiles:
         part = _slice(operation, block_k)
-        fits = _fits(stages * (block_m + block_n) * part * width, programs)
+        fits = has_room(stages * (block_m + block_n) * part * width, programs)
         lags = behind == 0 or sum(_channels(operation)) > 2 * part
         if fits and lags and operation.output.channels % block_n == 0:
             yield block_m, block_n, part, warps, stages, 0, programs, behind
@@ -224,11 +225,6 @@ def single(operation: Operation, tiles: Tiles, *, width: int = 1) -> Iterator[Ch
             yield block_m, block_n, part, warps, deep, 0, 0, 0
 
 
-def _fits(shared_bytes: int, programs: int) -> bool:
-    """Whether so many programs of a multiprocessor have room."""
-    return (shared_bytes + _RESERVED_BYTES) * programs <= SHARED_BYTES + _RESERVED_BYTES
-
-
 def _slice(operation: Operation, most: int) -> int:
     """Channels that are multiplied at once: what divides those of both images, at most a power of two."""
     return gcd(most, *_channels(operation))
@@ -238,16 +234,6 @@ def _channels(operation: Operation) -> tuple[int, int]:
     """Of the shortcut's image and of the other."""
     shortcut, expand = parts_of(operation)
     return shortcut.inputs[0].channels, expand.inputs[0].channels
-
-
-def _epilogue(part: Operation) -> Epilogue:
-    """The folded constants of one of the two."""
-    assert isinstance(part.node, Convolution)
-    return fold(part.node, [_tensor(view) for view in part.inputs], _tensor(part.output))
-
-
-def _tensor(view: View) -> Tensor:
-    return Tensor(view.storage, (view.channels, view.height, view.width), view.scale)
 
 
 KERNELS = (HopperShortcut,)

@@ -5,11 +5,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tensordyno.forge.graph import Array, ConvolutionMaxPool, Tensor
+from tensordyno.forge.graph import Array, ConvolutionMaxPool
 from tensordyno.forge.kernels.base import Choice, Kernel, Launch, Target, Tensors
+from tensordyno.forge.kernels.convolution_weights import tensor_of
 from tensordyno.forge.kernels.gluon_layout import StemShape, Tile
 from tensordyno.forge.kernels.gluon_stem import pack_blocks, stem
-from tensordyno.forge.kernels.hopper_convolution import MULTIPROCESSORS, REGISTERS, clamps_of
+from tensordyno.forge.kernels.hopper_convolution import clamps_of
+from tensordyno.forge.kernels.hopper_programs import MULTIPROCESSORS, REGISTERS
 from tensordyno.forge.kernels.reference_folded import Epilogue, fold
 from tensordyno.forge.passes.fuse_stem import is_stem
 from tensordyno.forge.program import Format, Operation, View
@@ -150,12 +152,6 @@ def _epilogue(operation: Operation) -> Epilogue:
 def _node(operation: Operation) -> ConvolutionMaxPool:
     assert isinstance(operation.node, ConvolutionMaxPool)
     return operation.node
-
-
-def tensor_of(view: View) -> Tensor:
-    """The graph's tensor that lies there."""
-    shape = (view.channels, view.height, view.width)
-    return Tensor(view.storage, shape, view.scale, view.format is Format.UINT8)
 
 
 def _torch() -> Any:

@@ -9,7 +9,8 @@ from hopper_operations import convolution_operation, tensor_of, view
 
 from tensordyno.forge.graph import Activation, Clamp
 from tensordyno.forge.kernels.base import Target
-from tensordyno.forge.kernels.hopper_convolution import REGISTERS, SHARED_BYTES, HopperConvolution
+from tensordyno.forge.kernels.hopper_convolution import HopperConvolution
+from tensordyno.forge.kernels.hopper_programs import REGISTERS, SHARED_BYTES
 from tensordyno.forge.kernels.reference_folded import fold
 from tensordyno.forge.program import Format
 from tensordyno.vocabulary import Precision

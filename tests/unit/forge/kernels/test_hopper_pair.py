@@ -10,8 +10,8 @@ from pair_operations import pair_operation
 from tensordyno.forge.graph import Clamp
 from tensordyno.forge.kernels.base import Target
 from tensordyno.forge.kernels.gluon_pair import copies_behind, is_fetched
-from tensordyno.forge.kernels.hopper_convolution import REGISTERS, SHARED_BYTES
 from tensordyno.forge.kernels.hopper_pair import HopperPair, channels_of_columns
+from tensordyno.forge.kernels.hopper_programs import REGISTERS, SHARED_BYTES
 from tensordyno.forge.kernels.reference_folded import fold
 from tensordyno.forge.parts import parts_of
 from tensordyno.forge.program import Format

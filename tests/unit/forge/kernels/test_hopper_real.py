@@ -9,7 +9,7 @@ from real_operations import real, real_operation
 
 from tensordyno.forge.graph import Activation, Clamp
 from tensordyno.forge.kernels.base import Target
-from tensordyno.forge.kernels.hopper_convolution import REGISTERS, SHARED_BYTES
+from tensordyno.forge.kernels.hopper_programs import REGISTERS, SHARED_BYTES
 from tensordyno.forge.kernels.hopper_real import HopperReal
 from tensordyno.forge.program import Format
 from tensordyno.vocabulary import Precision

@@ -11,7 +11,7 @@ from real_operations import real, real_operation, real_pooled_stem
 
 from tensordyno.forge.graph import Clamp, Convolution, Tensor
 from tensordyno.forge.kernels.base import Target
-from tensordyno.forge.kernels.hopper_convolution import REGISTERS, SHARED_BYTES
+from tensordyno.forge.kernels.hopper_programs import REGISTERS, SHARED_BYTES
 from tensordyno.forge.kernels.hopper_real_pooled_stem import HopperRealPooledStem
 from tensordyno.forge.kernels.hopper_stem import HopperStem, pack_launch
 from tensordyno.forge.kernels.number_formats import rounded

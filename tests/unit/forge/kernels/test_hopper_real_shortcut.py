@@ -10,8 +10,8 @@ from real_operations import real, real_operation, real_shortcut
 
 from tensordyno.forge.graph import Clamp
 from tensordyno.forge.kernels.base import Target
-from tensordyno.forge.kernels.hopper_convolution import REGISTERS, SHARED_BYTES
 from tensordyno.forge.kernels.hopper_pair import HopperPair
+from tensordyno.forge.kernels.hopper_programs import REGISTERS, SHARED_BYTES
 from tensordyno.forge.kernels.hopper_real_shortcut import HopperRealShortcut
 from tensordyno.forge.kernels.hopper_shortcut import HopperShortcut
 from tensordyno.forge.parts import parts_of

@@ -8,7 +8,7 @@ from real_operations import real, real_operation, real_stem
 
 from tensordyno.forge.graph import Tensor
 from tensordyno.forge.kernels.base import Target
-from tensordyno.forge.kernels.hopper_convolution import REGISTERS, SHARED_BYTES
+from tensordyno.forge.kernels.hopper_programs import REGISTERS, SHARED_BYTES
 from tensordyno.forge.kernels.hopper_real_stem import HopperRealStem, pack_launch
 from tensordyno.forge.kernels.reference import compute
 from tensordyno.forge.kernels.reference_values import Value

@@ -9,7 +9,7 @@ from hopper_operations import convolution_operation, tensor_of
 
 from tensordyno.forge.graph import Clamp
 from tensordyno.forge.kernels.base import Target
-from tensordyno.forge.kernels.hopper_convolution import REGISTERS, SHARED_BYTES
+from tensordyno.forge.kernels.hopper_programs import REGISTERS, SHARED_BYTES
 from tensordyno.forge.kernels.hopper_shortcut import HopperShortcut
 from tensordyno.forge.kernels.reference_folded import fold
 from tensordyno.forge.parts import parts_of
